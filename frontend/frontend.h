@@ -1,0 +1,125 @@
+/* What the user writes and hands over: Lua descriptions, checkpoints,
+ * tokenizer files, named tensors. Every function here is a door: it checks
+ * before it trusts, reports with np_error, and returns NULL or NP_FAIL. */
+#ifndef NP_FRONTEND_H
+#define NP_FRONTEND_H
+
+#include "../ir/ir.h"
+
+/* ---- file.c: bytes in and out. */
+/* Maps or reads a whole file; NULL and an error if it cannot. Freed with cx. */
+const unsigned char *np_file_read(np_cx *cx, const char *path, size_t *n);
+/* Writes aside, then renames: no half-written output is ever left. */
+np_status np_file_write(np_cx *cx, const char *path, const void *data, size_t n);
+
+/* ---- tensors.c: safetensors files, in and out. */
+typedef struct np_stored {
+    np_str name;
+    np_dtype dtype;
+    int rank;
+    int64_t dim[NP_RANK];
+    const void *data; /* in the mapped file, maybe unaligned */
+    size_t bytes;
+} np_stored;
+typedef struct np_tensors {
+    np_str path;
+    int n;
+    np_stored *t;
+    int nmeta; /* __metadata__ */
+    np_str *meta_key, *meta_value;
+} np_tensors;
+np_tensors *np_tensors_read(np_cx *cx, const char *path);
+const np_stored *np_tensors_find(const np_tensors *f, const char *name);
+np_str np_tensors_meta(const np_tensors *f, const char *key); /* NULL if absent */
+np_tensor np_tensors_load(const np_stored *s, np_dtype as);    /* to doubles */
+np_status np_tensors_write(np_cx *cx, const char *path, int n, const np_str *name, const np_tensor *t);
+
+/* ---- checkpoint.c: weights and config of any supported kind: a safetensors
+ * file, a Hugging Face folder (config.json, model.safetensors), llama2.c .bin. */
+typedef struct np_setting { /* one value of a config */
+    np_str key;
+    enum { NP_SET_NUM, NP_SET_STR, NP_SET_BOOL, NP_SET_LIST } kind; /* LIST: numbers */
+    double num;
+    np_str str;
+    int n;
+    double *list;
+    np_str from; /* "config.json", "--set", "params", for messages */
+} np_setting;
+typedef struct np_settings {
+    int n, cap;
+    np_setting *s; /* in the context's memory */
+} np_settings;
+/* "key=value" of --set. Nested keys of JSON are joined by dots: rope_parameters.factor */
+np_status np_settings_parse(np_cx *cx, np_settings *s, const char *key_value);
+np_status np_settings_json(np_cx *cx, np_settings *s, const char *json, size_t n, const char *from); /* an object */
+const np_setting *np_settings_find(const np_settings *s, const char *key); /* the last one wins */
+
+typedef struct np_checkpoint {
+    np_str path, format; /* "safetensors", "hf", "llama2.c" */
+    np_tensors *tensors; /* llama2.c tensors bear the Hugging Face names */
+    np_settings config;  /* from config.json or the header, in Hugging Face's keys; llama2.c adds rope_interleaved=1 */
+    np_str model_type;   /* chooses the model: config.json's model_type or architecture; NULL unknown */
+    np_str dir;          /* folder, to look for a tokenizer in */
+} np_checkpoint;
+np_checkpoint *np_checkpoint_open(np_cx *cx, const char *path);
+
+/* ---- load.c (with lua.c, bind*.c, neap.lua): a description becomes a module
+ * with the function main. */
+typedef struct np_shape { /* an input whose shape is known before the model is built */
+    np_str name;
+    np_dtype dtype;
+    int rank;
+    int64_t dim[NP_RANK];
+} np_shape;
+typedef struct np_load_opts {
+    const char *path;               /* the .lua file */
+    const np_checkpoint *checkpoint;/* may be NULL: config and names of weights present */
+    const np_settings *set;         /* --set and params: win over the checkpoint, which wins over defaults */
+    int nshapes;                    /* inputs that are given (eval): optional inputs not among them take their default */
+    const np_shape *shape;
+    bool shapes_known;              /* false (build): optional inputs take their default, sizes come from config */
+    const char *test;               /* np_load_tests: build test `test` */
+} np_load_opts;
+typedef struct np_model {
+    np_mod *mod;                    /* function main; weights declared, not loaded */
+    np_str name, path, source;      /* of the model; text of the file */
+    np_settings config;             /* effective values of all keys asked for or defaulted, in order */
+    int nnames;                     /* names = {["model.layers.#.x"] = "layers.#.y"}: checkpoint name -> model name */
+    np_str *name_from, *name_to;
+    np_str tokenizer;               /* "bytes", "file" or NULL: from the model's `tokenizer` table */
+    int start;                      /* token that begins a sequence; -1 none */
+    int separator;                  /* byte tokenizers: id shown as a newline; -1 none */
+    int64_t context;                /* positions, 0 unlimited */
+    np_str weights;                 /* default weights beside the model, or NULL */
+    int ntests;                     /* names of the self-tests */
+    np_str *test;
+} np_model;
+np_model *np_load(np_cx *cx, const np_load_opts *o);
+/* Self-test `i`: builds the model with the test's settings and inputs, and
+ * gives inputs and expected outputs (from equations in plain Lua or numbers). */
+typedef struct np_case {
+    np_model *model;
+    int nin, nout;
+    np_str *in_name, *out_name;
+    np_tensor *in, *out;
+    double tol;
+} np_case;
+np_case *np_load_test(np_cx *cx, const np_load_opts *o, const char *test);
+
+/* Attaches data to every declared weight: names through model->names (`#`
+ * matches a number), shapes checked. One error per missing or misshaped weight;
+ * a stored tensor that no one maps: a warning; NaN inside: a warning. */
+np_status np_weights_attach(np_cx *cx, np_model *m, const np_checkpoint *c);
+
+/* ---- vocab.c: tokenizer files -> the tables that the runtime embeds. */
+typedef struct np_vocab {
+    np_str kind; /* "bytes", "llama2.c" */
+    int n;       /* ids */
+    int max_len; /* longest token in bytes */
+    const unsigned char **text;
+    int *len;
+    float *score;
+} np_vocab;
+np_vocab *np_vocab_read(np_cx *cx, const char *path, int64_t expected);
+
+#endif

@@ -1,0 +1,50 @@
+/* Strategy: what is computed in which order and where it lies. A pass takes a
+ * function and returns a new one; passes.def is the pipeline. Sees ir/ only. */
+#ifndef NP_PASSES_H
+#define NP_PASSES_H
+
+#include "../ir/ir.h"
+
+/* Numbers that passes may read. Filled by the driver from the target's row,
+ * the plan and the options, so that passes need not see backends. */
+typedef struct np_knobs {
+    int lanes;    /* width of accumulator blocks in elements (f32): 32 generic, 64 with 512-bit registers */
+    int rows;     /* rows of a contraction that share a load of the other operand */
+    int chunk;    /* 0 automatic; 1 only, for now */
+} np_knobs;
+
+typedef struct np_pass {
+    const char *name;
+    np_stage in, out;
+    np_fn *(*run)(const np_fn *f, const np_knobs *k); /* never fails */
+    const char *what;
+} np_pass;
+extern const np_pass np_passes[]; /* ends with name NULL */
+
+typedef struct np_pipeline_opts {
+    const char *print_before, *print_after; /* a pass, "all", or NULL; printed to stderr */
+    bool time;  /* a line per pass to stderr */
+    bool eval;  /* interpret before and after each pass on seeded inputs; the first that changes the answer is a bug, named */
+    const char *only; /* run this pass alone (text tests) */
+    np_knobs knobs;
+} np_pipeline_opts;
+/* Runs the whole pipeline over one entry. f stays the caller's. */
+np_fn *np_pipeline_run(const np_fn *f, const np_pipeline_opts *o);
+np_fn *np_pipeline_pass(const np_fn *f, const np_pass *p, const np_pipeline_opts *o); /* one: run, sweep, check, trace */
+const np_pass *np_pass_find(const char *name);
+
+/* ---- stream.c: from the one description (function `main`, over T new and N
+ * past positions, N = 0 as written) to the entries that run. Adds to the
+ * module:
+ *   @init     inputs without T                 -> the states before anything came
+ *   @prefill  inputs, states, over [T] and N   -> outputs, new states
+ *   @step     prefill with T = 1
+ * and returns NP_OK; a model that cannot stream gets a note and only
+ *   @whole    = main with N = 0
+ * which every model has. */
+np_status np_stream_derive(np_mod *m);
+
+/* ---- memory of a placed function, for explain and metrics */
+void np_place_report(const np_fn *f, np_text *out);
+
+#endif
