@@ -11,8 +11,9 @@
 const unsigned char *np_file_read(np_cx *cx, const char *path, size_t *n);
 /* Writes aside, then renames: no half-written output is ever left. */
 np_status np_file_write(np_cx *cx, const char *path, const void *data, size_t n);
+np_status np_file_write_mode(np_cx *cx, const char *path, const void *data, size_t n, bool executable);
 
-/* ---- tensors.c: safetensors files, in and out. */
+/* ---- tensors.c, tensors_write.c: safetensors files, in and out. */
 typedef struct np_stored {
     np_str name;
     np_dtype dtype;
@@ -29,13 +30,14 @@ typedef struct np_tensors {
     np_str *meta_key, *meta_value;
 } np_tensors;
 np_tensors *np_tensors_read(np_cx *cx, const char *path);
+np_tensors *np_tensors_parse(np_cx *cx, const char *path, const unsigned char *p, size_t n); /* p stays in use */
 const np_stored *np_tensors_find(const np_tensors *f, const char *name);
 np_str np_tensors_meta(const np_tensors *f, const char *key); /* NULL if absent */
+double np_tensors_get(const np_stored *s, int64_t i);         /* element i, row-major */
 np_tensor np_tensors_load(const np_stored *s, np_dtype as);    /* to doubles */
 np_status np_tensors_write(np_cx *cx, const char *path, int n, const np_str *name, const np_tensor *t);
 
-/* ---- checkpoint.c: weights and config of any supported kind: a safetensors
- * file, a Hugging Face folder (config.json, model.safetensors), llama2.c .bin. */
+/* ---- settings.c: keys and values of a config. */
 typedef struct np_setting { /* one value of a config */
     np_str key;
     enum { NP_SET_NUM, NP_SET_STR, NP_SET_BOOL, NP_SET_LIST } kind; /* LIST: numbers */
@@ -53,7 +55,12 @@ typedef struct np_settings {
 np_status np_settings_parse(np_cx *cx, np_settings *s, const char *key_value);
 np_status np_settings_json(np_cx *cx, np_settings *s, const char *json, size_t n, const char *from); /* an object */
 const np_setting *np_settings_find(const np_settings *s, const char *key); /* the last one wins */
+void np_settings_num(np_cx *cx, np_settings *s, const char *key, double v, const char *from);
+void np_settings_bool(np_cx *cx, np_settings *s, const char *key, bool v, const char *from);
 
+/* ---- checkpoint.c, llama2c.c: weights and config of any supported kind: a
+ * safetensors file, a Hugging Face folder (config.json, model.safetensors, or
+ * its shards and their index), llama2.c .bin. */
 typedef struct np_checkpoint {
     np_str path, format; /* "safetensors", "hf", "llama2.c" */
     np_tensors *tensors; /* llama2.c tensors bear the Hugging Face names */
@@ -62,6 +69,8 @@ typedef struct np_checkpoint {
     np_str dir;          /* folder, to look for a tokenizer in */
 } np_checkpoint;
 np_checkpoint *np_checkpoint_open(np_cx *cx, const char *path);
+/* The llama2.c file p[n] into c (tensors, config, model_type, format); p stays in use. */
+np_status np_llama2c_parse(np_cx *cx, np_checkpoint *c, const unsigned char *p, size_t n);
 
 /* ---- load.c (with lua.c, bind*.c, neap.lua): a description becomes a module
  * with the function main. */
@@ -106,7 +115,8 @@ typedef struct np_case {
 } np_case;
 np_case *np_load_test(np_cx *cx, const np_load_opts *o, const char *test);
 
-/* Attaches data to every declared weight: names through model->names (`#`
+/* ---- weights.c
+ * Attaches data to every declared weight: names through model->names (`#`
  * matches a number), shapes checked. One error per missing or misshaped weight;
  * a stored tensor that no one maps: a warning; NaN inside: a warning. */
 np_status np_weights_attach(np_cx *cx, np_model *m, const np_checkpoint *c);
@@ -120,6 +130,8 @@ typedef struct np_vocab {
     int *len;
     float *score;
 } np_vocab;
+/* expected: ids that the model has; -1: as many as the file has. */
 np_vocab *np_vocab_read(np_cx *cx, const char *path, int64_t expected);
+np_vocab *np_vocab_parse(np_cx *cx, const char *path, const unsigned char *p, size_t n, int64_t expected);
 
 #endif

@@ -94,10 +94,14 @@ struct np_cx {
     np_diag *diag;       /* heap array */
     int ndiags, nerrors;
     struct np_source *sources;
+    struct np_deferred *deferred; /* newest first, in perm */
     np_str pass;         /* running pass, for notes and bugs; NULL outside */
     const struct np_fn *last; /* last function that passed its check */
 };
 np_cx *np_cx_new(void);
 void np_cx_free(np_cx *cx);
+/* np_cx_free calls fn(p, n), latest first, before it frees the arenas: for what
+ * is not memory of an arena (mapped files). */
+void np_cx_defer(np_cx *cx, void (*fn)(void *p, size_t n), void *p, size_t n);
 
 #endif
