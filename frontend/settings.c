@@ -60,7 +60,7 @@ const np_setting *np_settings_find(const np_settings *s, const char *key)
 
 /* ---- JSON */
 
-/* A number, or one of the three that JSON lacks as transformers writes them:
+/* A number, or one of the three that JSON lacks as transformers 5 writes them:
  * {"__float__": "Infinity"}. */
 static bool json_num(const json_t *j, double *out)
 {
@@ -72,6 +72,31 @@ static bool json_num(const json_t *j, double *out)
            : strcmp(text, "-Infinity") == 0 ? -(double)INFINITY
                                             : (double)NAN;
     return true;
+}
+
+/* Older transformers write these three bare, as Python does, and no JSON library
+ * takes them. Outside of strings no other word begins with their letters. */
+static void spell_floats(np_text *out, const char *p, size_t n)
+{
+    static const char *const words[] = {"-Infinity", "Infinity", "NaN"};
+    size_t from = 0;
+    bool quoted = false;
+    for (size_t i = 0; i < n; i++) {
+        if (quoted && p[i] == '\\')
+            i++;
+        else if (p[i] == '"')
+            quoted = !quoted;
+        for (size_t k = 0; !quoted && i < n && k < NP_LEN(words); k++) {
+            size_t len = strlen(words[k]);
+            if (n - i < len || memcmp(p + i, words[k], len) != 0) continue;
+            np_text_put(out, p + from, i - from);
+            np_text_add(out, "{\"__float__\":\"%s\"}", words[k]);
+            from = i + len;
+            i = from - 1;
+            break;
+        }
+    }
+    np_text_put(out, p + from, n - from);
 }
 
 static void add_list(np_cx *cx, np_settings *s, np_str key, const json_t *j, np_str from)
@@ -122,7 +147,10 @@ np_status np_settings_json(np_cx *cx, np_settings *s, const char *json, size_t n
         np_error(cx, loc, "%zu bytes of JSON; a config has at most %d", n, JSON_MAX);
         return NP_FAIL;
     }
-    json_t *j = json_loadb(json, n, 0, &err);
+    np_text strict = {0};
+    spell_floats(&strict, json, n);
+    json_t *j = json_loadb(strict.s ? strict.s : "", strict.n, 0, &err);
+    np_text_free(&strict);
     if (!j) {
         loc.line = err.line > 0 ? err.line : 0;
         np_error(cx, loc, "not valid JSON: %s", err.text);
