@@ -172,7 +172,7 @@ struct np_fn {
 };
 bool np_is_leaf(const np_node *n);
 bool np_is_elem(const np_node *n);
-bool np_has_effect(const np_node *n); /* the row says FX, or a body contains one */
+bool np_has_effect(const np_node *n); /* writes memory or ends the function, or a body does */
 /* Type of result i: the type itself where it is not a tuple and i = 0. */
 const np_type *np_result_type(const np_node *n, int i);
 int np_result_count(const np_node *n);
@@ -196,12 +196,12 @@ struct np_mod {
     int nfns, nweights;
     np_fn **fn;
     np_weight **weight;
-    void *slots; /* private to fn.c: by name */
 };
 np_mod *np_mod_new(np_cx *cx, const char *name);
 void np_mod_free(np_mod *m); /* and its functions */
 np_fn *np_mod_fn(const np_mod *m, const char *name); /* NULL if there is none */
 void np_mod_put(np_mod *m, np_fn *f); /* adds, or replaces (and frees) the one of that name */
+void np_mod_drop(np_mod *m, const char *name); /* frees the function of that name, if there is one */
 np_weight *np_mod_weight(const np_mod *m, const char *name);
 /* Declares it, or returns the one declared before (NULL and an error if the types differ). */
 np_weight *np_mod_declare(np_mod *m, np_loc loc, const char *name, const np_type *t);
@@ -210,6 +210,8 @@ np_weight *np_mod_derive(np_mod *m, np_weight *from, const char *spec);
 
 np_fn *np_fn_new(np_mod *m, const char *name, np_stage stage);
 void np_fn_free(np_fn *f);
+/* Unlinks what neither ret nor an effect needs, and numbers the rest densely. */
+void np_fn_sweep(np_fn *f);
 
 typedef struct np_build {
     np_cx *cx;
@@ -311,6 +313,11 @@ bool *np_find_live(const np_fn *f, np_arena *mem);        /* by id: reaches ret 
 int *np_find_uses(const np_fn *f, np_arena *mem);         /* by id: how many operands mention it (yield, ret included) */
 /* Calls fn for every node, bodies included, in order. */
 void np_fn_walk(const np_fn *f, void (*fn)(void *env, const np_node *n), void *env);
+
+/* ---- rule.c: the type rules that ops.def names. The type of the node that
+ * would be made, or NULL after np_error at b->loc. n: the node with its closed
+ * bodies for ops that have some, else NULL. */
+const np_type *np_rule_type(np_build *b, np_op op, int nargs, np_node *const *arg, const np_extra *x, const np_node *n);
 
 /* ---- fold.c: local rewrites that the builder applies. np_fold_node returns a
  * replacement for the node that would be made (NULL: make it). Every rule

@@ -1,0 +1,420 @@
+/* The builder: the only maker of nodes. It types them (rule.c), folds them
+ * (fold.c), shares equal ones that stand in the same or an enclosing block, and
+ * appends them at the end of its block. What a user got wrong becomes `bad`, and
+ * so does all that is made from it, silently. */
+#include "ir.h"
+
+#include <string.h>
+
+typedef struct table { /* nodes that may be shared, by content */
+    np_node **slot;
+    size_t cap, n;
+    np_node *bad;
+} table;
+
+np_build *np_build_new(np_fn *f)
+{
+    np_build *b = np_arena_alloc(&f->mem, sizeof *b);
+    table *t = np_arena_alloc(&f->mem, sizeof *t);
+    *b = (np_build){.cx = f->cx, .fn = f, .at = &f->top, .share = t};
+    return b;
+}
+
+/* ---- sharing */
+static uint64_t mix(uint64_t h, uint64_t v)
+{
+    h = (h ^ v) * 0x9e3779b97f4a7c15u;
+    return h ^ (h >> 29);
+}
+static uint64_t text_hash(uint64_t h, const char *s)
+{
+    while (s && *s) h = mix(h, (unsigned char)*s++);
+    return h;
+}
+static uint64_t hash(const np_node *n)
+{
+    uint64_t h = mix((uint64_t)n->op, (uint64_t)n->nargs), bits;
+    for (int i = 0; i < n->nargs; i++) h = mix(h, n->arg[i]->id);
+    for (int i = 0; i < NP_MAXATTRS; i++) h = mix(h, n->attr[i] ? n->attr[i]->id + 1 : 0);
+    memcpy(&bits, &n->num, sizeof bits);
+    return text_hash(mix(h, bits), n->sym);
+}
+static bool same(const np_node *a, const np_node *b)
+{
+    if (a->op != b->op || a->type != b->type || a->nargs != b->nargs || a->sym != b->sym) return false;
+    if (memcmp(&a->num, &b->num, sizeof a->num) != 0 || memcmp(a->attr, b->attr, sizeof a->attr) != 0) return false;
+    if (a->nargs && memcmp(a->arg, b->arg, (size_t)a->nargs * sizeof *a->arg) != 0) return false;
+    if (!a->data || !b->data) return a->data == b->data;
+    np_env none = {0};
+    int64_t count = 0, k;
+    for (int i = 0; i < a->type->rank; i++) count = np_dim_eval(a->type->dim[i], &none, &k) ? (i ? count : 1) * k : 0;
+    return memcmp(a->data, b->data, (size_t)count * sizeof *a->data) == 0;
+}
+static bool encloses(const np_block *outer, const np_block *b)
+{
+    while (b && b != outer) b = b->outer;
+    return b != NULL;
+}
+static bool shareable(np_op op)
+{
+    return !np_op_info(op)->fx && np_op_info(op)->nbodies == 0 && op != NP_PARAM && op != NP_BAD;
+}
+static void insert(table *t, np_node *n)
+{
+    size_t i = hash(n);
+    while (t->slot[i & (t->cap - 1)]) i++;
+    t->slot[i & (t->cap - 1)] = n;
+    t->n++;
+}
+static np_node *find(np_build *b, const np_node *n)
+{
+    table *t = b->share;
+    if (t->n * 2 >= t->cap) {
+        table old = *t;
+        t->cap = old.cap ? 2 * old.cap : 256;
+        t->n = 0;
+        t->slot = np_arena_array(&b->fn->mem, t->cap, sizeof *t->slot);
+        for (size_t i = 0; i < old.cap; i++)
+            if (old.slot[i]) insert(t, old.slot[i]);
+    }
+    for (size_t i = hash(n); t->slot[i & (t->cap - 1)]; i++) {
+        np_node *m = t->slot[i & (t->cap - 1)];
+        if (same(m, n) && encloses(m->in, b->at)) return m;
+    }
+    return NULL;
+}
+
+/* ---- making */
+static np_node *bad(np_build *b)
+{
+    table *t = b->share;
+    if (!t->bad) {
+        t->bad = np_arena_alloc(&b->fn->mem, sizeof *t->bad);
+        *t->bad = (np_node){.op = NP_BAD, .id = b->fn->nnodes++, .type = np_type_scalar(b->cx, NP_F32), .in = &b->fn->top, .loc = b->loc};
+    }
+    return t->bad;
+}
+static bool any_bad(int n, np_node *const *arg)
+{
+    for (int i = 0; i < n; i++)
+        if (arg[i]->op == NP_BAD) return true;
+    return false;
+}
+static void append(np_block *to, np_node *n)
+{
+    n->in = to;
+    n->prev = to->last;
+    *(to->last ? &to->last->next : &to->first) = n;
+    to->last = n;
+}
+/* A node that is not in a block yet. */
+static np_node *fresh(np_build *b, np_op op, int nargs, np_node *const *arg, const np_extra *x, const np_type *t)
+{
+    np_fn *f = b->fn;
+    np_node *n = np_arena_alloc(&f->mem, sizeof *n);
+    *n = (np_node){.op = op, .nargs = nargs, .id = f->nnodes++, .type = t, .sym = x->sym, .num = x->num, .in = b->at, .loc = b->loc, .name = b->name};
+    n->arg = np_arena_copy(&f->mem, arg, (size_t)nargs * sizeof *arg);
+    memcpy(n->attr, x->attr, sizeof n->attr);
+    b->name = NULL;
+    for (int i = 0; i < nargs; i++)
+        if (!encloses(arg[i]->in, b->at)) np_bug(b->cx, "operand %d (%s) of %s stands in a body that does not enclose it", i, np_op_info(arg[i]->op)->text, np_op_info(op)->text);
+    return n;
+}
+static np_extra complete(np_build *b, np_op op, const np_extra *x)
+{
+    const np_opinfo *info = np_op_info(op);
+    np_extra r = x ? *x : (np_extra){0};
+    for (int i = 0; i < info->nattrs; i++)
+        if (!r.attr[i] && info->optional[i]) r.attr[i] = np_dim_const(b->cx, info->dflt[i]);
+    if (r.sym) r.sym = np_str_new(b->cx, r.sym);
+    return r;
+}
+static int64_t count_of(const np_type *t)
+{
+    int64_t n = 1, k;
+    for (int i = 0; i < t->rank; i++) n *= np_dim_int(t->dim[i], &k) ? k : 0;
+    return n;
+}
+
+np_node *np_build_op(np_build *b, np_op op, int nargs, np_node *const *arg, const np_extra *given)
+{
+    if (any_bad(nargs, arg)) {
+        b->name = NULL;
+        return bad(b);
+    }
+    np_extra x = complete(b, op, given);
+    np_node *swapped[2];
+    if (np_op_info(op)->comm && nargs == 2) { /* constants last, else by age */
+        bool turn = arg[0]->op == NP_CONST ? arg[1]->op != NP_CONST || arg[1]->id < arg[0]->id : arg[1]->op != NP_CONST && arg[1]->id < arg[0]->id;
+        swapped[0] = arg[turn], swapped[1] = arg[!turn];
+        arg = swapped;
+    }
+    const np_type *t = np_rule_type(b, op, nargs, arg, &x, NULL);
+    if (!t) {
+        b->name = NULL;
+        return bad(b);
+    }
+    np_node *n = np_fold_node(b, op, nargs, arg, &x, t);
+    if (n) {
+        b->name = NULL;
+        return n;
+    }
+    n = fresh(b, op, nargs, arg, &x, t);
+    n->data = x.data;
+    if (shareable(op)) {
+        np_node *known = find(b, n);
+        if (known) {
+            if (!known->name) known->name = n->name;
+            b->fn->nnodes--; /* the id was not used */
+            return known;
+        }
+    }
+    if (x.data) n->data = np_arena_copy(&b->fn->mem, x.data, (size_t)count_of(t) * sizeof *x.data);
+    append(b->at, n);
+    if (shareable(op)) insert(b->share, n);
+    return n;
+}
+
+/* ---- parameters */
+static np_node *add_param(np_build *b, np_block *to, const char *name, const np_type *t)
+{
+    np_node *p = np_arena_alloc(&b->fn->mem, sizeof *p), **list;
+    *p = (np_node){.op = NP_PARAM, .id = b->fn->nnodes++, .type = t, .in = to, .loc = b->loc};
+    if (name) p->name = np_str_new(b->cx, name);
+    list = np_arena_array(&b->fn->mem, (size_t)to->nparams + 1, sizeof *list);
+    if (to->nparams) memcpy(list, to->param, (size_t)to->nparams * sizeof *list);
+    list[to->nparams++] = p;
+    to->param = list;
+    return p;
+}
+np_node *np_build_param(np_build *b, np_port kind, const char *name, const np_type *t)
+{
+    np_fn *f = b->fn;
+    np_node *p = add_param(b, &f->top, name, t);
+    if (kind == NP_IN) f->ninputs++;
+    if (kind == NP_STATE) f->nstates++;
+    if (kind == NP_OUT) {
+        const np_str *names = f->out_name;
+        const np_type **types = f->out_type;
+        f->out_name = np_arena_array(&f->mem, (size_t)f->nouts + 1, sizeof *f->out_name);
+        f->out_type = np_arena_array(&f->mem, (size_t)f->nouts + 1, sizeof *f->out_type);
+        if (f->nouts) {
+            memcpy(f->out_name, names, (size_t)f->nouts * sizeof *names);
+            memcpy(f->out_type, types, (size_t)f->nouts * sizeof *types);
+        }
+        f->out_name[f->nouts] = p->name;
+        f->out_type[f->nouts++] = t;
+    }
+    return p;
+}
+
+/* ---- bodies */
+static np_block *enter(np_build *b, np_node *n, int which)
+{
+    np_block *body = np_arena_alloc(&b->fn->mem, sizeof *body);
+    body->outer = n->in;
+    body->owner = n;
+    n->body[which] = body;
+    b->at = body;
+    return body;
+}
+static void bad_params(np_build *b, np_block *body, int n)
+{
+    body->nparams = n;
+    body->param = np_arena_array(&b->fn->mem, (size_t)n + 1, sizeof *body->param);
+    for (int i = 0; i < n; i++) body->param[i] = bad(b);
+}
+np_node *np_build_open(np_build *b, np_op op, int nargs, np_node *const *arg, const np_extra *given)
+{
+    np_extra x = complete(b, op, given);
+    bool wrong = any_bad(nargs, arg) || !np_rule_type(b, op, nargs, arg, &x, NULL);
+    np_node *n = fresh(b, op, wrong ? 0 : nargs, arg, &x, np_type_void(b->cx));
+    np_block *body = enter(b, n, 0);
+    if (wrong) { /* the body is built and thrown away: it may hold more mistakes */
+        n->op = NP_BAD;
+        bad_params(b, body, nargs + (op == NP_LOOP));
+        return n;
+    }
+    if (op == NP_LOOP) add_param(b, body, "i", np_type_scalar(b->cx, NP_I64));
+    int64_t seq = 0;
+    if (op == NP_SCAN) np_dim_int(x.attr[0], &seq);
+    for (int i = 0; i < nargs && (op == NP_SCAN || op == NP_LOOP); i++)
+        add_param(b, body, arg[i]->name, i < seq ? np_type_without(b->cx, arg[i]->type, 0) : arg[i]->type);
+    return n;
+}
+static void end_body(np_build *b, int n, np_node *const *yield)
+{
+    np_extra none = {0};
+    np_str name = b->name;
+    b->name = NULL;
+    append(b->at, fresh(b, NP_YIELD, n, yield, &none, np_type_void(b->cx)));
+    b->name = name;
+}
+void np_build_else(np_build *b, np_node *n, int nyields, np_node *const *yield)
+{
+    end_body(b, nyields, yield);
+    enter(b, n, 1);
+}
+np_node *np_build_close(np_build *b, np_node *n, int nyields, np_node *const *yield)
+{
+    bool wrong = n->op == NP_BAD || any_bad(nyields, yield);
+    np_block *last = n->body[n->body[1] != NULL];
+    if (n->op != NP_BAD && n->body[1] && any_bad(n->body[0]->last->nargs, n->body[0]->last->arg)) wrong = true;
+    if (b->at != last) np_bug(b->cx, "close of %s: another body is open", np_op_info(n->op)->text);
+    end_body(b, nyields, yield);
+    b->at = n->in;
+    np_extra x = {.sym = n->sym, .num = n->num};
+    memcpy(x.attr, n->attr, sizeof x.attr);
+    const np_type *t = wrong ? NULL : np_rule_type(b, n->op, n->nargs, n->arg, &x, n);
+    if (!t) return bad(b);
+    n->type = t;
+    append(b->at, n);
+    return n;
+}
+np_node *np_build_feed(np_build *b, np_node *scan, np_node *x)
+{
+    if (scan->op == NP_BAD || x->op == NP_BAD) return bad(b);
+    int64_t seq = 0;
+    np_dim_int(scan->attr[0], &seq);
+    for (int i = 0; i < seq; i++)
+        if (scan->arg[i] == x) return scan->body[0]->param[i];
+    if (!encloses(x->in, scan->in)) np_bug(b->cx, "feed: the operand stands inside the scan");
+    if (x->type->rank == 0 || x->type->dim[0] != scan->attr[1]) {
+        np_error(b->cx, b->loc, "scan over %s steps: axis 0 of %s", np_dim_str(b->cx, scan->attr[1]), np_type_str(b->cx, x->type));
+        return bad(b);
+    }
+    np_block *body = scan->body[0];
+    np_node **arg = np_arena_array(&b->fn->mem, (size_t)scan->nargs + 1, sizeof *arg);
+    memcpy(arg, scan->arg, (size_t)seq * sizeof *arg);
+    memcpy(arg + seq + 1, scan->arg + seq, (size_t)(scan->nargs - seq) * sizeof *arg);
+    arg[seq] = x;
+    scan->arg = arg;
+    scan->nargs++;
+    scan->attr[0] = np_dim_const(b->cx, seq + 1);
+    np_node *p = add_param(b, body, x->name, np_type_without(b->cx, x->type, 0));
+    memmove(body->param + seq + 1, body->param + seq, (size_t)(body->nparams - 1 - seq) * sizeof *arg);
+    body->param[seq] = p;
+    return p;
+}
+void np_build_ret(np_build *b, int nouts, const char *const *names, int nvalues, np_node *const *value)
+{
+    np_fn *f = b->fn;
+    np_extra none = {0};
+    if (b->at != &f->top) np_bug(b->cx, "ret inside a body");
+    append(&f->top, fresh(b, NP_RET, nvalues, value, &none, np_type_void(b->cx)));
+    if (f->stage != NP_STAGE_TENSOR) return;
+    f->nouts = nouts;
+    f->out_name = np_arena_array(&f->mem, (size_t)nouts + 1, sizeof *f->out_name);
+    f->out_type = np_arena_array(&f->mem, (size_t)nouts + 1, sizeof *f->out_type);
+    for (int i = 0; i < nouts; i++) {
+        f->out_name[i] = np_str_new(b->cx, names[i]);
+        f->out_type[i] = value[i]->type;
+    }
+}
+
+/* ---- shorthands */
+np_node *np_build_num(np_build *b, const np_type *t, double v)
+{
+    return np_build_op(b, NP_CONST, 0, NULL, &(np_extra){.type = t, .num = np_round_to(t->dtype, v)});
+}
+np_node *np_build_list(np_build *b, const np_type *t, const double *v)
+{
+    return np_build_op(b, NP_CONST, 0, NULL, &(np_extra){.type = t, .data = v});
+}
+np_node *np_build_weight(np_build *b, const char *name)
+{
+    return np_build_op(b, NP_WEIGHT, 0, NULL, &(np_extra){.sym = np_str_new(b->cx, name)});
+}
+np_node *np_build_iota(np_build *b, const np_dim *n)
+{
+    return np_build_op(b, NP_IOTA, 0, NULL, &(np_extra){.attr = {n}});
+}
+np_node *np_build_size(np_build *b, const np_dim *n)
+{
+    return np_build_op(b, NP_SIZE, 0, NULL, &(np_extra){.attr = {n}});
+}
+np_node *np_build_1(np_build *b, np_op op, np_node *x)
+{
+    return np_build_op(b, op, 1, &x, NULL);
+}
+np_node *np_build_2(np_build *b, np_op op, np_node *x, np_node *y)
+{
+    return np_build_op(b, op, 2, (np_node *[]){x, y}, NULL);
+}
+np_node *np_build_3(np_build *b, np_op op, np_node *x, np_node *y, np_node *z)
+{
+    return np_build_op(b, op, 3, (np_node *[]){x, y, z}, NULL);
+}
+np_node *np_build_cast(np_build *b, np_node *x, np_dtype d)
+{
+    return np_build_op(b, NP_CAST, 1, &x, &(np_extra){.sym = np_str_new(b->cx, np_dtype_text(d))});
+}
+np_node *np_build_contract(np_build *b, np_node *x, np_node *y, const char *spec)
+{
+    return np_build_op(b, NP_CONTRACT, 2, (np_node *[]){x, y}, &(np_extra){.sym = np_str_new(b->cx, spec)});
+}
+np_node *np_build_reduce(np_build *b, np_node *x, const char *kind, int axis)
+{
+    return np_build_op(b, NP_REDUCE, 1, &x, &(np_extra){.sym = np_str_new(b->cx, kind), .attr = {np_dim_const(b->cx, axis)}});
+}
+static np_node *with_axis(np_build *b, np_op op, np_node *x, int axis, const np_dim *p, const np_dim *q)
+{
+    return np_build_op(b, op, 1, &x, &(np_extra){.attr = {np_dim_const(b->cx, axis), p, q}});
+}
+np_node *np_build_expand(np_build *b, np_node *x, int axis, const np_dim *n)
+{
+    return with_axis(b, NP_EXPAND, x, axis, n, NULL);
+}
+np_node *np_build_permute(np_build *b, np_node *x, const char *spec)
+{
+    return np_build_op(b, NP_PERMUTE, 1, &x, &(np_extra){.sym = np_str_new(b->cx, spec)});
+}
+np_node *np_build_split(np_build *b, np_node *x, int axis, const np_dim *inner)
+{
+    return with_axis(b, NP_SPLIT, x, axis, inner, NULL);
+}
+np_node *np_build_merge(np_build *b, np_node *x, int axis)
+{
+    return with_axis(b, NP_MERGE, x, axis, NULL, NULL);
+}
+np_node *np_build_slice(np_build *b, np_node *x, int axis, const np_dim *from, const np_dim *n)
+{
+    return with_axis(b, NP_SLICE, x, axis, from, n);
+}
+np_node *np_build_at(np_build *b, np_node *x, int axis, const np_dim *i)
+{
+    return with_axis(b, NP_AT, x, axis, i, NULL);
+}
+np_node *np_build_pick(np_build *b, np_node *x, int i)
+{
+    return np_build_op(b, NP_PICK, 1, &x, &(np_extra){.attr = {np_dim_const(b->cx, i)}});
+}
+np_node *np_build_result(np_build *b, np_node *n, int i)
+{
+    return n->op == NP_BAD || n->type->tuple ? np_build_pick(b, n, i) : n;
+}
+np_node *np_build_int(np_build *b, int64_t v)
+{
+    return np_build_num(b, np_type_scalar(b->cx, NP_I64), (double)v);
+}
+np_node *np_build_index(np_build *b, const np_dim *d)
+{
+    return np_build_cast(b, np_build_size(b, d), NP_I64);
+}
+np_node *np_build_alloc(np_build *b, const char *name, const np_type *t)
+{
+    if (name) b->name = np_str_new(b->cx, name);
+    return np_build_op(b, NP_ALLOC, 0, NULL, &(np_extra){.type = t});
+}
+np_node *np_build_load(np_build *b, np_node *buf, int n, np_node *const *index)
+{
+    np_node *arg[NP_RANK + 1] = {buf};
+    memcpy(arg + 1, index, (size_t)n * sizeof *arg);
+    return np_build_op(b, NP_LOAD, n + 1, arg, NULL);
+}
+void np_build_store(np_build *b, np_node *buf, np_node *v, int n, np_node *const *index)
+{
+    np_node *arg[NP_RANK + 2] = {buf, v};
+    memcpy(arg + 2, index, (size_t)n * sizeof *arg);
+    np_build_op(b, NP_STORE, n + 2, arg, NULL);
+}

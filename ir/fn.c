@@ -1,0 +1,196 @@
+/* Modules, functions and facts about them. A function owns an arena; a version
+ * of it is never changed once it is built, except that the sweep unlinks what
+ * nothing needs. Facts are computed when wanted and thrown away. */
+#include "ir.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+np_mod *np_mod_new(np_cx *cx, const char *name)
+{
+    np_mod *m = np_arena_alloc(&cx->perm, sizeof *m);
+    m->cx = cx;
+    m->name = np_str_new(cx, name);
+    return m;
+}
+void np_mod_free(np_mod *m)
+{
+    if (!m) return;
+    for (int i = 0; i < m->nfns; i++) np_fn_free(m->fn[i]);
+    m->nfns = 0;
+}
+
+static int find_fn(const np_mod *m, const char *name)
+{
+    for (int i = 0; i < m->nfns; i++)
+        if (strcmp(m->fn[i]->name, name) == 0) return i;
+    return -1;
+}
+np_fn *np_mod_fn(const np_mod *m, const char *name)
+{
+    int i = find_fn(m, name);
+    return i < 0 ? NULL : m->fn[i];
+}
+
+/* One more place in an array of pointers that lives in an arena. */
+static void *more(np_arena *a, void *old, int n)
+{
+    if (n & (n - 1)) return old; /* full at 0, 1, 2, 4, .. */
+    void **p = np_arena_array(a, n ? 2 * (size_t)n : 1, sizeof *p);
+    if (n) memcpy(p, old, (size_t)n * sizeof *p);
+    return p;
+}
+void np_mod_put(np_mod *m, np_fn *f)
+{
+    int i = find_fn(m, f->name);
+    if (i >= 0) {
+        if (m->fn[i] != f) np_fn_free(m->fn[i]);
+        m->fn[i] = f;
+        return;
+    }
+    m->fn = more(&m->cx->perm, m->fn, m->nfns);
+    m->fn[m->nfns++] = f;
+}
+void np_mod_drop(np_mod *m, const char *name)
+{
+    int i = find_fn(m, name);
+    if (i < 0) return;
+    np_fn_free(m->fn[i]);
+    memmove(m->fn + i, m->fn + i + 1, (size_t)(--m->nfns - i) * sizeof *m->fn);
+}
+
+np_weight *np_mod_weight(const np_mod *m, const char *name)
+{
+    for (int i = 0; i < m->nweights; i++)
+        if (strcmp(m->weight[i]->name, name) == 0) return m->weight[i];
+    return NULL;
+}
+static np_weight *add_weight(np_mod *m, np_weight w)
+{
+    m->weight = more(&m->cx->perm, m->weight, m->nweights);
+    return m->weight[m->nweights++] = np_arena_copy(&m->cx->perm, &w, sizeof w);
+}
+np_weight *np_mod_declare(np_mod *m, np_loc loc, const char *name, const np_type *t)
+{
+    np_weight *w = np_mod_weight(m, name);
+    int64_t k;
+    for (int i = 0; i < t->rank; i++)
+        if (!np_dim_int(t->dim[i], &k)) {
+            np_error(m->cx, loc, "weight %s %s: the sizes of a weight are numbers", name, np_type_str(m->cx, t));
+            return NULL;
+        }
+    if (!w) return add_weight(m, (np_weight){.name = np_str_new(m->cx, name), .type = t, .stored = t->dtype, .loc = loc});
+    if (w->type == t) return w;
+    np_error(m->cx, loc, "weight %s is %s here and %s at line %d", name, np_type_str(m->cx, t), np_type_str(m->cx, w->type), w->loc.line);
+    return NULL;
+}
+np_weight *np_mod_derive(np_mod *m, np_weight *from, const char *spec)
+{
+    const char *arrow = strstr(spec, "->");
+    np_str name = np_str_fmt(m->cx, "%s.%s", from->name, arrow + 2);
+    np_weight *w = np_mod_weight(m, name);
+    if (w) return w;
+    const np_dim *dim[NP_RANK];
+    for (int i = 0; i < from->type->rank; i++) dim[i] = from->type->dim[strchr(spec, arrow[2 + i]) - spec];
+    np_weight made = *from;
+    made.name = name;
+    made.type = np_type_tensor(m->cx, from->type->dtype, from->type->rank, dim);
+    made.from = from->name;
+    made.spec = np_str_new(m->cx, spec);
+    made.data = NULL;
+    return add_weight(m, made);
+}
+
+np_fn *np_fn_new(np_mod *m, const char *name, np_stage stage)
+{
+    np_fn *f = calloc(1, sizeof *f);
+    if (!f) exit(1);
+    f->cx = m->cx;
+    f->mod = m;
+    f->name = np_str_new(m->cx, name);
+    f->stage = stage;
+    return f;
+}
+void np_fn_free(np_fn *f)
+{
+    if (!f) return;
+    if (f->cx->last == f) f->cx->last = NULL;
+    np_arena_free(&f->mem);
+    free(f);
+}
+
+/* ---- facts. A block is walked backwards, so that what a value needs is marked
+ * before the walk reaches it; captured values stand before the body's owner. */
+static void need_args(const np_node *n, bool *live)
+{
+    for (int i = 0; i < n->nargs; i++) live[n->arg[i]->id] = true;
+}
+static void live_block(const np_block *b, bool *live)
+{
+    for (const np_node *n = b->last; n; n = n->prev) {
+        if (n->op == NP_YIELD || np_has_effect(n)) live[n->id] = true;
+        if (!live[n->id]) continue;
+        need_args(n, live);
+        for (int i = 0; i < 2; i++)
+            if (n->body[i]) live_block(n->body[i], live);
+    }
+}
+bool *np_find_live(const np_fn *f, np_arena *mem)
+{
+    bool *live = np_arena_array(mem, f->nnodes + 1, sizeof *live);
+    live_block(&f->top, live);
+    return live;
+}
+static void count_uses(void *env, const np_node *n)
+{
+    int *uses = env;
+    for (int i = 0; i < n->nargs; i++) uses[n->arg[i]->id]++;
+}
+int *np_find_uses(const np_fn *f, np_arena *mem)
+{
+    int *uses = np_arena_array(mem, f->nnodes + 1, sizeof *uses);
+    np_fn_walk(f, count_uses, uses);
+    return uses;
+}
+static void walk(const np_block *b, void (*fn)(void *env, const np_node *n), void *env)
+{
+    for (const np_node *n = b->first; n; n = n->next) {
+        fn(env, n);
+        for (int i = 0; i < 2; i++)
+            if (n->body[i]) walk(n->body[i], fn, env);
+    }
+}
+void np_fn_walk(const np_fn *f, void (*fn)(void *env, const np_node *n), void *env)
+{
+    walk(&f->top, fn, env);
+}
+
+static void renumber(np_block *b, uint32_t *id)
+{
+    for (int i = 0; i < b->nparams; i++) b->param[i]->id = (*id)++;
+    for (np_node *n = b->first; n; n = n->next) {
+        n->id = (*id)++;
+        for (int i = 0; i < 2; i++)
+            if (n->body[i]) renumber(n->body[i], id);
+    }
+}
+static void unlink_dead(np_block *b, const bool *live)
+{
+    for (np_node *n = b->first; n; n = n->next) {
+        if (live[n->id]) {
+            for (int i = 0; i < 2; i++)
+                if (n->body[i]) unlink_dead(n->body[i], live);
+            continue;
+        }
+        *(n->prev ? &n->prev->next : &b->first) = n->next;
+        *(n->next ? &n->next->prev : &b->last) = n->prev;
+    }
+}
+void np_fn_sweep(np_fn *f)
+{
+    np_arena tmp = {0};
+    unlink_dead(&f->top, np_find_live(f, &tmp));
+    np_arena_free(&tmp);
+    f->nnodes = 0;
+    renumber(&f->top, &f->nnodes);
+}

@@ -1,0 +1,124 @@
+/* The meaning of every elementwise operation on plain numbers, for constants
+ * and for the interpreter alike: f64 arithmetic on values as the element type
+ * holds them. Integers wrap at their width; what C leaves undefined has a value
+ * here (division by zero gives 0, shifts outside the width give 0). */
+#include "ir.h"
+
+#include <math.h>
+#include <string.h>
+
+/* To `mantissa` bits and exponents from `least`, ties to even; beyond `most`: infinity. */
+static double narrow(double v, int mantissa, int least, double most)
+{
+    int e;
+    if (v == 0 || !isfinite(v)) return v;
+    frexp(v, &e);
+    int unit = e - mantissa > least ? e - mantissa : least; /* exponent of the last bit: larger for denormals */
+    double r = ldexp(nearbyint(ldexp(v, -unit)), unit);
+    return fabs(r) > most ? copysign(INFINITY, v) : r;
+}
+static double wrap(double v, int bits, bool is_signed)
+{
+    double span = ldexp(1, bits), r;
+    if (!isfinite(v)) return 0;
+    v = trunc(v);
+    if (bits == 64) return v >= 0x1p63 ? 0x1p63 - 1024 : v <= -0x1p63 ? -0x1p63 : v; /* a double holds 53 bits: near is all there is */
+    r = v - floor(v / span) * span;
+    return is_signed && r >= span / 2 ? r - span : r;
+}
+double np_round_to(np_dtype d, double v)
+{
+    switch (d) {
+    case NP_BOOL: return v != 0;
+    case NP_I8: return wrap(v, 8, true);
+    case NP_U8: return wrap(v, 8, false);
+    case NP_I32: return wrap(v, 32, true);
+    case NP_I64: return wrap(v, 64, true);
+    case NP_F16: return narrow(v, 11, -24, 65504);
+    case NP_BF16: return narrow(v, 8, -133, 0x1.fep127);
+    case NP_F32: return (double)(float)v;
+    default: return v;
+    }
+}
+
+static double sigmoid(double x)
+{
+    if (x >= 0) return 1 / (1 + exp(-x));
+    double e = exp(x); /* exp(-x) would overflow, and 1/inf lose what is left */
+    return e / (1 + e);
+}
+static double floor_mod(double a, double b)
+{
+    double r = fmod(a, b);
+    return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
+static double bits_of(np_op op, np_dtype d, double a, double b)
+{
+    int64_t x = (int64_t)a, y = (int64_t)b;
+    int width = 8 * np_dtype_size(d);
+    if (d == NP_BOOL) x = a != 0, y = b != 0;
+    switch (op) {
+    case NP_AND: return (double)(x & y);
+    case NP_OR: return (double)(x | y);
+    case NP_XOR: return (double)(x ^ y);
+    case NP_SHL: return y < 0 || y >= width ? 0 : (double)(int64_t)((uint64_t)x << y);
+    default: return y < 0 || y >= width ? 0 : (double)(x >> y);
+    }
+}
+static double extreme(double a, double b, bool largest)
+{
+    if (a != a || b != b) return NAN;
+    return (a > b) == largest ? a : b;
+}
+
+/* Integers and floats differ where a division has no answer. */
+static double quotient(np_op op, bool integer, double a, double b)
+{
+    if (integer && b == 0) return 0;
+    return op == NP_MOD ? floor_mod(a, b) : floor(a / b);
+}
+
+double np_fold_number(np_op op, np_dtype d, const double *v)
+{
+    double a = v[0], b = np_op_info(op)->nargs > 1 ? v[1] : 0;
+    bool integer = np_dtype_class(d) != 'F';
+    switch (op) {
+    case NP_NEG: return np_round_to(d, -a);
+    case NP_NOT: return d == NP_BOOL ? a == 0 : np_round_to(d, (double)~(int64_t)a);
+    case NP_ABS: return np_round_to(d, fabs(a));
+    case NP_FLOOR: return floor(a);
+    case NP_EXP: return exp(a);
+    case NP_LOG: return log(a);
+    case NP_LOG1P: return log1p(a);
+    case NP_SQRT: return sqrt(a);
+    case NP_RSQRT: return 1 / sqrt(a);
+    case NP_RECIP: return 1 / a;
+    case NP_SIN: return sin(a);
+    case NP_COS: return cos(a);
+    case NP_TANH: return tanh(a);
+    case NP_SIGMOID: return sigmoid(a);
+    case NP_SOFTPLUS: return (a != a ? a : a > 0 ? a : 0) + log1p(exp(-fabs(a)));
+    case NP_ERF: return erf(a);
+    case NP_CAST: return np_round_to(d, a);
+    case NP_ADD: return integer ? np_round_to(d, a + b) : a + b;
+    case NP_SUB: return integer ? np_round_to(d, a - b) : a - b;
+    case NP_MUL: return integer ? np_round_to(d, a * b) : a * b;
+    case NP_DIV: return a / b;
+    case NP_POW: return pow(a, b);
+    case NP_MOD:
+    case NP_IDIV: return quotient(op, integer, a, b);
+    case NP_MIN: return extreme(a, b, false);
+    case NP_MAX: return extreme(a, b, true);
+    case NP_LT: return a < b;
+    case NP_LE: return a <= b;
+    case NP_EQ: return a == b;
+    case NP_NE: return a != b;
+    case NP_AND:
+    case NP_OR:
+    case NP_XOR:
+    case NP_SHL:
+    case NP_SHR: return np_round_to(d, bits_of(op, d, a, b));
+    case NP_SELECT: return a != 0 ? v[1] : v[2];
+    default: return NAN;
+    }
+}
