@@ -113,6 +113,8 @@ typedef struct np_case {
     np_tensor *in, *out;
     double tol;
 } np_case;
+/* Names of the self-tests of a model file, without building anything; -1 and an error if it cannot be read. */
+int np_load_tests(np_cx *cx, const char *path, np_str **out);
 np_case *np_load_test(np_cx *cx, const np_load_opts *o, const char *test);
 
 /* ---- weights.c
