@@ -299,6 +299,10 @@ struct np_rw {
     const bool *live; /* old id -> needed */
 };
 np_fn *np_rewrite(const np_fn *f, np_rule rule, void *env);
+/* For a function with other ports than the old one: the caller makes the
+ * parameters, maps the old ones with np_rewrite_set, copies old->top with
+ * np_rewrite_block, ends with np_build_ret and np_fn_sweep. */
+np_rw *np_rewrite_new(np_build *b, const np_fn *old, np_rule rule, void *env);
 /* The new value of an old one that stands before the current place. */
 np_node *np_rewrite_get(np_rw *rw, const np_node *old);
 /* Copies the statements of an old block (not its yield) at the builder's

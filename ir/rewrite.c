@@ -89,6 +89,21 @@ void np_rewrite_block(np_rw *rw, const np_block *old)
     b->name = NULL;
 }
 
+static void prepare(copier *c, np_build *b, const np_fn *f, np_arena *mem)
+{
+    c->rw.b = b;
+    c->rw.old = f;
+    c->rw.map = np_arena_array(mem, f->nnodes + 1, sizeof *c->rw.map);
+    c->rw.live = np_find_live(f, mem);
+}
+np_rw *np_rewrite_new(np_build *b, const np_fn *old, np_rule rule, void *env)
+{
+    copier *c = np_arena_alloc(&b->fn->mem, sizeof *c);
+    c->rw = (np_rw){.env = env, .rule = rule};
+    prepare(c, b, old, &b->fn->mem);
+    return &c->rw;
+}
+
 static np_fn *run(const np_fn *f, const char *name, copier *c)
 {
     np_fn *out = np_fn_new(f->mod, name, f->stage);
@@ -96,10 +111,7 @@ static np_fn *run(const np_fn *f, const char *name, copier *c)
     np_arena tmp = {0};
     out->loc = f->loc;
     out->work = f->work;
-    c->rw.b = b;
-    c->rw.old = f;
-    c->rw.map = np_arena_array(&tmp, f->nnodes + 1, sizeof *c->rw.map);
-    c->rw.live = np_find_live(f, &tmp);
+    prepare(c, b, f, &tmp);
     for (int i = 0; i < f->top.nparams; i++) {
         const np_node *p = f->top.param[i];
         np_port kind = i < f->ninputs ? NP_IN : i < f->ninputs + f->nstates ? NP_STATE : NP_OUT;

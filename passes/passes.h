@@ -20,11 +20,15 @@ typedef struct np_pass {
     const char *what;
 } np_pass;
 extern const np_pass np_passes[]; /* ends with name NULL */
+#define NP_PASS(name, in, out, what) np_fn *np_##name##_run(const np_fn *f, const np_knobs *k);
+#include "passes.def"
+#undef NP_PASS
 
 typedef struct np_pipeline_opts {
     const char *print_before, *print_after; /* a pass, "all", or NULL; printed to stderr */
     bool time;  /* a line per pass to stderr */
-    bool eval;  /* interpret before and after each pass on seeded inputs; the first that changes the answer is a bug, named */
+    bool eval;  /* interpret before and after each pass on seeded inputs; the first that changes the answer is
+                   named by np_error */
     const char *only; /* run this pass alone (text tests) */
     np_knobs knobs;
 } np_pipeline_opts;
