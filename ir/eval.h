@@ -16,7 +16,6 @@ typedef struct np_eval_run {
     np_env env;
     bool exact;
     np_value *val; /* by id */
-    bool *tuple_done;
     np_tensor **parts; /* by id: results of nodes with several */
 } np_eval_run;
 

@@ -356,6 +356,7 @@ np_tensor np_tensor_new(np_dtype d, int rank, const int64_t *dim); /* zeroed */
 void np_tensor_free(np_tensor *t);
 np_tensor np_tensor_copy(const np_tensor *t);
 int64_t np_tensor_count(const np_tensor *t);
+double np_half_to_double(np_dtype d, uint16_t bits); /* f16 or bf16 */
 double np_round_to(np_dtype d, double v); /* as an element of that type holds it */
 /* max |a-b| / max(|b|, tiny); equal infinities and NaN-for-NaN count as 0;
  * a different shape or one-sided NaN/inf as infinity. */

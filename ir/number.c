@@ -41,6 +41,15 @@ double np_round_to(np_dtype d, double v)
     }
 }
 
+double np_half_to_double(np_dtype d, uint16_t h)
+{
+    int sign = h >> 15, bits = d == NP_F16 ? 10 : 7, e = (h & 0x7fff) >> bits, most = d == NP_F16 ? 31 : 255, bias = d == NP_F16 ? 15 : 127;
+    double m = h & ((1 << bits) - 1), one = ldexp(1, bits), v;
+    if (e == most) v = m != 0 ? NAN : INFINITY;
+    else v = e == 0 ? ldexp(m / one, 1 - bias) : ldexp(1 + m / one, e - bias);
+    return sign ? -v : v;
+}
+
 static double sigmoid(double x)
 {
     if (x >= 0) return 1 / (1 + exp(-x));
