@@ -151,6 +151,6 @@ void np_eval_contract(bool exact, const char *spec, const np_tensor *a, const np
         regular &= p.l[i].a + p.l[i].b + p.l[i].o >= 2;
     }
     if (work == 0) memset(out->data, 0, (size_t)np_tensor_count(out) * sizeof *out->data);
-    else if (work >= BY_BLAS && regular) by_blas(&p, exact, a, b, out);
+    else if (work >= (double)BY_BLAS && regular) by_blas(&p, exact, a, b, out);
     else plain(&p, exact, 0, a->data, b->data, out->data);
 }

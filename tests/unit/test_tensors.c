@@ -245,7 +245,7 @@ START_TEST(test_truncated_everywhere)
         np_cx *cx = np_cx_new();
         unsigned char *p = tight(b.p, n);
         ck_assert_ptr_null(np_tensors_parse(cx, "t", p, n));
-        ck_assert_int_eq(cx->nerrors, 1);
+        expect_error(cx, n < b.n - 30 ? "not a whole safetensors file" : "is the file cut off?");
         free(p);
         np_cx_free(cx);
     }
