@@ -305,6 +305,9 @@ np_fn *np_rewrite(const np_fn *f, np_rule rule, void *env);
 np_rw *np_rewrite_new(np_build *b, const np_fn *old, np_rule rule, void *env);
 /* The new value of an old one that stands before the current place. */
 np_node *np_rewrite_get(np_rw *rw, const np_node *old);
+/* One node: through the rule, or past it. Its operands were copied before. */
+np_node *np_rewrite_node(np_rw *rw, const np_node *old);
+np_node *np_rewrite_copy(np_rw *rw, const np_node *old, np_node *const *arg);
 /* Copies the statements of an old block (not its yield) at the builder's
  * place, after params were mapped with np_rewrite_set. */
 void np_rewrite_block(np_rw *rw, const np_block *old);

@@ -48,17 +48,20 @@ static void copy_body(np_rw *rw, const np_block *old, np_block *now)
     }
     np_rewrite_block(rw, old);
 }
-static np_node *copy(np_rw *rw, const np_node *old, np_node *const *arg)
+np_node *np_rewrite_copy(np_rw *rw, const np_node *old, np_node *const *arg)
 {
     copier *c = (copier *)rw;
     np_build *b = rw->b;
     np_extra x = {.sym = old->sym, .num = old->num, .data = old->data};
     for (int i = 0; i < NP_MAXATTRS; i++) x.attr[i] = dim_now(c, old->attr[i]);
+    b->loc = old->loc;
+    b->name = old->name;
     if (!old->body[0]) {
         x.type = type_now(c, old->type);
         return np_build_op(b, old->op, old->nargs, arg, &x);
     }
     np_node *n = np_build_open(b, old->op, old->nargs, arg, &x);
+    n->name = old->name;
     copy_body(rw, old->body[0], n->body[0]);
     const np_node *y = old->body[0]->last;
     if (old->body[1]) {
@@ -69,24 +72,25 @@ static np_node *copy(np_rw *rw, const np_node *old, np_node *const *arg)
     return np_build_close(b, n, y->nargs, mapped(rw, y));
 }
 
+np_node *np_rewrite_node(np_rw *rw, const np_node *old)
+{
+    np_build *b = rw->b;
+    np_node **arg = mapped(rw, old), *now = NULL;
+    b->loc = old->loc;
+    b->name = old->body[0] ? NULL : old->name;
+    if (rw->rule) now = rw->rule(rw, old, arg);
+    if (!now) now = np_rewrite_copy(rw, old, arg);
+    if (!now->axes && now->type == old->type) now->axes = old->axes;
+    np_rewrite_set(rw, old, now);
+    b->name = NULL;
+    return now;
+}
+
 void np_rewrite_block(np_rw *rw, const np_block *old)
 {
     np_build *b = rw->b;
-    for (const np_node *n = old->first; n; n = n->next) {
-        if (!rw->live[n->id] || n->op == NP_YIELD || n->op == NP_RET) continue;
-        np_node **arg = mapped(rw, n), *now = NULL;
-        b->loc = n->loc;
-        b->name = n->body[0] ? NULL : n->name;
-        if (rw->rule) now = rw->rule(rw, n, arg);
-        if (!now) {
-            b->loc = n->loc;
-            b->name = n->name;
-            now = copy(rw, n, arg);
-        }
-        if (!now->axes && now->type == n->type) now->axes = n->axes;
-        np_rewrite_set(rw, n, now);
-    }
-    b->name = NULL;
+    for (const np_node *n = old->first; n; n = n->next)
+        if (rw->live[n->id] && n->op != NP_YIELD && n->op != NP_RET) np_rewrite_node(rw, n);
 }
 
 static void prepare(copier *c, np_build *b, const np_fn *f, np_arena *mem)
