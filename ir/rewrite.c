@@ -88,7 +88,6 @@ np_node *np_rewrite_node(np_rw *rw, const np_node *old)
 
 void np_rewrite_block(np_rw *rw, const np_block *old)
 {
-    np_build *b = rw->b;
     for (const np_node *n = old->first; n; n = n->next)
         if (rw->live[n->id] && n->op != NP_YIELD && n->op != NP_RET) np_rewrite_node(rw, n);
 }
