@@ -122,6 +122,8 @@ np_case *np_load_test(np_cx *cx, const np_load_opts *o, const char *test);
  * matches a number), shapes checked. One error per missing or misshaped weight;
  * a stored tensor that no one maps: a warning; NaN inside: a warning. */
 np_status np_weights_attach(np_cx *cx, np_model *m, const np_checkpoint *c);
+/* The stored tensor that would serve the weight of that name; NULL: none. */
+const np_stored *np_weights_find(const np_checkpoint *c, const np_model *m, const char *name);
 
 /* ---- vocab.c: tokenizer files -> the tables that the runtime embeds. */
 typedef struct np_vocab {

@@ -55,6 +55,17 @@ static bool rename_by(const char *name, const char *from, const char *to, char o
     return true;
 }
 
+const np_stored *np_weights_find(const np_checkpoint *c, const np_model *m, const char *name)
+{
+    char own[NAME];
+    const np_stored *s = np_tensors_find(c->tensors, name);
+    for (int i = 0; !s && i < c->tensors->n; i++)
+        for (int k = 0; k < m->nnames; k++)
+            if (rename_by(c->tensors->t[i].name, m->name_from[k], m->name_to[k], own) && strcmp(own, name) == 0)
+                s = &c->tensors->t[i];
+    return s;
+}
+
 /* ---- side table: which stored tensor serves which weight */
 typedef struct slot {
     np_weight *w;

@@ -315,7 +315,7 @@ void np_build_ret(np_build *b, int nouts, const char *const *names, int nvalues,
 /* ---- shorthands */
 np_node *np_build_num(np_build *b, const np_type *t, double v)
 {
-    return np_build_op(b, NP_CONST, 0, NULL, &(np_extra){.type = t, .num = np_round_to(t->dtype, v)});
+    return np_build_op(b, NP_CONST, 0, NULL, &(np_extra){.type = t, .num = t->dtype == NP_F32 ? v : np_round_to(t->dtype, v)});
 }
 np_node *np_build_list(np_build *b, const np_type *t, const double *v)
 {

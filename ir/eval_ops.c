@@ -139,8 +139,7 @@ void np_eval_tensor(np_eval_run *r, const np_node *n, const np_tensor *const *ar
     }
     switch (n->op) {
     case NP_CONST:
-        if (n->data) memcpy(out->data, n->data, bytes);
-        else fill(out, n->num);
+        for (int64_t i = 0, count = np_tensor_count(out); i < count; i++) out->data[i] = np_eval_round(r, out->dtype, n->data ? n->data[i] : n->num);
         return;
     case NP_IOTA:
         for (int64_t i = 0; i < out->dim[0]; i++) out->data[i] = (double)i;

@@ -50,7 +50,8 @@ static int64_t list_count(const np_type *t)
 static double apply(const req *r, const double *v)
 {
     np_dtype d = r->op == NP_CAST || r->op == NP_SELECT ? r->t->dtype : r->arg[0]->type->dtype;
-    return np_round_to(r->t->dtype, np_fold_number(r->op, d, v));
+    double x = np_fold_number(r->op, d, v);
+    return r->t->dtype == NP_F32 ? x : np_round_to(r->t->dtype, x); /* f32 keeps all digits until it is used */
 }
 static np_node *fold_const(const req *r)
 {

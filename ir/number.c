@@ -92,9 +92,9 @@ double np_fold_number(np_op op, np_dtype d, const double *v)
     double a = v[0], b = np_op_info(op)->nargs > 1 ? v[1] : 0;
     bool integer = np_dtype_class(d) != 'F';
     switch (op) {
-    case NP_NEG: return np_round_to(d, -a);
+    case NP_NEG: return integer ? np_round_to(d, -a) : -a;
     case NP_NOT: return d == NP_BOOL ? a == 0 : np_round_to(d, (double)~(int64_t)a);
-    case NP_ABS: return np_round_to(d, fabs(a));
+    case NP_ABS: return integer ? np_round_to(d, fabs(a)) : fabs(a);
     case NP_FLOOR: return floor(a);
     case NP_EXP: return exp(a);
     case NP_LOG: return log(a);
@@ -108,7 +108,7 @@ double np_fold_number(np_op op, np_dtype d, const double *v)
     case NP_SIGMOID: return sigmoid(a);
     case NP_SOFTPLUS: return (a != a ? a : a > 0 ? a : 0) + log1p(exp(-fabs(a)));
     case NP_ERF: return erf(a);
-    case NP_CAST: return np_round_to(d, a);
+    case NP_CAST: return d == NP_F32 ? a : np_round_to(d, a);
     case NP_ADD: return integer ? np_round_to(d, a + b) : a + b;
     case NP_SUB: return integer ? np_round_to(d, a - b) : a - b;
     case NP_MUL: return integer ? np_round_to(d, a * b) : a * b;

@@ -1,0 +1,242 @@
+-- The standard library: layers and helpers, written in the language itself. Everything here is a global of every model.
+--
+-- x, q, k, v are tensors; capital letters are axes; `name` is the name of a weight inside the current scope.
+-- The primitives (axis, input, weight, scan, dot, sum, where, exp, ..) come from the compiler; docs/language.md lists them.
+
+inf = math.huge
+
+-- pairs goes in order of keys, so that a description is read the same way every time
+function pairs(t)
+  local keys, i = {}, 0
+  for k in next, t do keys[#keys + 1] = k end
+  table.sort(keys, function(a, b)
+    local x, y = type(a), type(b)
+    if x ~= y then return x < y end
+    if x == "number" or x == "string" then return a < b end
+    return tostring(a) < tostring(b)
+  end)
+  return function()
+    i = i + 1
+    return keys[i], t[keys[i]]
+  end
+end
+
+-- Describing a model ---------------------------------------------------------------------------------------------
+
+function model(m) return m end
+
+-- values of a config with limits: `layers = range(5, 1, 200)`, `act = choice("silu", "gelu")`; the first is the default
+function range(default, least, most) return { kind = "range", default, least, most } end
+function choice(default, ...) return { kind = "choice", default, ... } end
+
+-- names = prefixed("transformer.", "", { "h.#.ln_1.weight" }): the same tensors under another prefix
+function prefixed(from, to, list)
+  local names = {}
+  for _, n in ipairs(list) do names[from .. n] = to .. n end
+  return names
+end
+
+-- Small functions ------------------------------------------------------------------------------------------------
+
+function relu(x) return maximum(x, 0) end
+function relu2(x) return relu(x) ^ 2 end
+function silu(x) return x * sigmoid(x) end
+function logsigmoid(x) return -softplus(-x) end
+function gelu(x) return x * 0.5 * (1 + erf(x * 0.5 ^ 0.5)) end
+function gelu_tanh(x) return x * 0.5 * (1 + tanh((2 / math.pi) ^ 0.5 * (x + 0.044715 * x * x * x))) end
+function gelu_quick(x) return x * sigmoid(1.702 * x) end
+function elu1(x) return where(gt(x, 0), x + 1, exp(minimum(x, 0))) end     -- elu(x) + 1, positive
+function laplace(x) return 0.5 * (1 + erf((x - 0.5 ^ 0.5) / (2 / (4 * math.pi)) ^ 0.5)) end
+function clamp(x, least, most) return minimum(maximum(x, least), most) end
+
+-- by the names that Hugging Face's configs use
+local activations = {
+  relu = relu, relu2 = relu2, silu = silu, swish = silu, sigmoid = sigmoid, tanh = tanh, gelu = gelu, gelu_new = gelu_tanh,
+  gelu_tanh = gelu_tanh, gelu_fast = gelu_tanh, gelu_pytorch_tanh = gelu_tanh, gelu_quick = gelu_quick, quick_gelu = gelu_quick,
+}
+function activation(name) return activations[name] or error("there is no activation " .. tostring(name), 2) end
+
+-- Sums along axes ------------------------------------------------------------------------------------------------
+
+function mean(x, a) return sum(x, a) / size(a) end
+
+function softmax(x, a)
+  local e = exp(x - max(x, a))
+  return e / sum(e, a)
+end
+
+function logsumexp(x, a)
+  local m = max(x, a)
+  return m + log(sum(exp(x - m), a))
+end
+
+local function without(x, a)
+  local rest = {}
+  for _, b in ipairs(x:axes()) do if b ~= a then rest[#rest + 1] = b end end
+  return rest
+end
+
+function cumsum(x, a)
+  return (scan(a, { c = zeros(without(x, a)) }, function(s)
+    local c = s.c + x
+    return c, { c = c }
+  end))
+end
+
+function cumsum_back(x, a)
+  return (scan_back(a, { c = zeros(without(x, a)) }, function(s)
+    local c = s.c + x
+    return c, { c = c }
+  end))
+end
+
+-- how many along a are larger (of equals: come earlier): 0 is the largest, so top-k is lt(rank(x, a), k)
+function rank(x, a)
+  local b = axis(tostring(a) .. "#", size(a))
+  local y = x:over(a, b)
+  return sum(where(gt(y, x) | (eq(y, x) & lt(iota(b), iota(a))), 1, 0), b)
+end
+
+function argmax(x, a) return sum(where(eq(rank(x, a), 0), iota(a), 0), a) end
+
+-- Norms ----------------------------------------------------------------------------------------------------------
+
+function rms(x, a, eps) return x * (mean(x * x, a) + eps) ^ -0.5 end
+
+function norm2(x, a, least) return x / maximum(sum(x * x, a) ^ 0.5, least or 1e-12) end      -- to length 1
+
+function rmsnorm(x, a, name, eps)
+  local y = rms(x, a, eps)
+  return name and y * weight(name .. ".weight", { a }) or y
+end
+
+function layernorm(x, a, name, eps)
+  local d = x - mean(x, a)
+  local y = d * (mean(d * d, a) + eps) ^ -0.5
+  return name and y * weight(name .. ".weight", { a }) + weight(name .. ".bias", { a }) or y
+end
+
+-- Linear maps ----------------------------------------------------------------------------------------------------
+
+-- weight [to, from] as torch stores it; `bias` (true or false) adds name.bias [to]
+function linear(x, from, to, name, bias)
+  local out = to == from and axis(tostring(to) .. "^", size(to)) or to          -- a square matrix has two axes
+  local y = dot(x, weight(name .. ".weight", { out, from }), from)
+  if out ~= to then y = y:over(out, to) end
+  return bias and y + weight(name .. ".bias", { to }) or y
+end
+
+function affine(x, a, name) return x * weight(name .. ".scale", { a }) + weight(name .. ".offset", { a }) end
+
+function embedding(ids, V, D, name) return gather(weight(name .. ".weight", { V, D }), ids, V) end
+
+-- Position -------------------------------------------------------------------------------------------------------
+
+-- Ways to stretch rotary frequencies, by the names and keys of Hugging Face's rope_parameters. Each gets the list of frequencies
+-- (one for each pair), the base, and the number of rotated channels, and changes the list in place.
+local scalings = {}
+function scalings.default() end
+function scalings.linear(f, o) for i = 1, #f do f[i] = f[i] / o.factor end end
+function scalings.ntk(f, o, base, n)
+  local b = base * o.factor ^ (n / (n - 2))
+  for i = 1, #f do f[i] = b ^ (-2 * (i - 1) / n) end
+end
+function scalings.llama3(f, o)
+  local long, short = o.original / o.low, o.original / o.high                  -- wavelengths between which the two are blended
+  for i = 1, #f do
+    local wave = 2 * math.pi / f[i]
+    if wave > long then
+      f[i] = f[i] / o.factor
+    elseif wave > short then
+      local s = (o.original / wave - o.low) / (o.high - o.low)
+      f[i] = (1 - s) * f[i] / o.factor + s * f[i]
+    end
+  end
+end
+function scalings.yarn(f, o, base, n)
+  local function pair(turns) return n * math.log(o.original / (turns * 2 * math.pi)) / (2 * math.log(base)) end
+  local lo, hi = math.max(math.floor(pair(o.fast or 32)), 0), math.min(math.ceil(pair(o.slow or 1)), n - 1)
+  for i = 1, #f do
+    local slow = math.min(math.max((i - 1 - lo) / math.max(hi - lo, 0.001), 0), 1)
+    f[i] = f[i] / o.factor * slow + f[i] * (1 - slow)
+  end
+end
+
+-- Rotates pairs of channels of x along a by position * theta^(-2i/n).
+--   opts.interleaved   pairs are (2i, 2i+1) instead of (i, i + n/2)
+--   opts.width         only the first `width` channels are rotated
+--   opts.scaling       { kind = "linear" | "ntk" | "llama3" | "yarn", factor =, original =, low =, high = }
+function rope(x, T, a, theta, opts)
+  opts = opts or {}
+  local n = opts.width or size(a)
+  if n < size(a) then
+    local head, tail = axis(tostring(a) .. "<", n), axis(tostring(a) .. ">", size(a) - n)
+    local turned = rope(x:slice(a, 0, n, head), T, head, theta, { interleaved = opts.interleaved, scaling = opts.scaling })
+    return concat(a, { turned, head }, { x:slice(a, n, size(a) - n, tail), tail })
+  end
+  local half, R = axis(tostring(a) .. "/2", n // 2), axis("re,im", 2)
+  local f, o = {}, opts.scaling or { kind = "default" }
+  for i = 1, n // 2 do f[i] = theta ^ (-2 * (i - 1) / n) end
+  local scaling = scalings[o.kind or "default"] or error("there is no rope scaling " .. tostring(o.kind), 2)
+  scaling(f, o, theta, n)
+  local pair = opts.interleaved and { half, R } or { R, half }
+  local y, angle = x:split(a, pair), pos(T) * const(f, { half }, f32)
+  local u, v = y:at(R, 0), y:at(R, 1)
+  return stack(R, { u * cos(angle) - v * sin(angle), v * cos(angle) + u * sin(angle) }):merge(pair, a)
+end
+
+-- Attention ------------------------------------------------------------------------------------------------------
+
+-- masks: which positions J a position T may see
+function causal(T, J) return le(pos(J), pos(T)) end
+function sliding(n) return function(T, J) return causal(T, J) & lt(pos(T) - pos(J), n) end end
+
+-- q over (T, .., K), k over (T, .., K), v over (T, .., V). Heads are whatever axes they have; where q has an axis more than k (a group of
+-- query heads for each key head), k is shared along it. mask: causal, sliding(n), any function of (T, J), or nil to see everything.
+--   opts.scale   of the scores, size(K)^-0.5
+--   opts.sink    logits over the heads that take part in the softmax and stand for no value
+--   opts.bias    function of (T, J) that is added to the scores
+function attention(q, k, v, T, K, mask, opts)
+  opts = opts or {}
+  local J = T:other()
+  local score = dot(q, k:over(T, J), K) * (opts.scale or size(K) ^ -0.5)
+  if opts.bias then score = score + opts.bias(T, J) end
+  if mask then score = where(mask(T, J), score, -inf) end
+  local p
+  if opts.sink then
+    local m = maximum(max(score, J), opts.sink)
+    local e = exp(score - m)
+    p = e / (sum(e, J) + exp(opts.sink - m))
+  else
+    p = softmax(score, J)
+  end
+  return dot(p, v:over(T, J), J)
+end
+
+-- Feed-forward, convolutions, gates ------------------------------------------------------------------------------
+
+-- names = { gate, up, down }
+function swiglu(x, D, F, names, act)
+  local gate, up = linear(x, D, F, names[1]), linear(x, D, F, names[2])
+  return linear((act or silu)(gate) * up, F, D, names[3])
+end
+
+-- depthwise over time, newest tap last; `bias` adds name.bias
+function causal_conv(x, T, taps, name, bias)
+  local W, rest = axis("tap", taps), without(x, T)
+  local C = rest[#rest]
+  local y = dot(window(x, T, W), weight(name .. ".weight", { C, W }), W)
+  return bias and y + weight(name .. ".bias", { C }) or y
+end
+
+-- x one step earlier, mixed with x
+function token_shift(x, T, mix) return x + (shift(x, T, 1) - x) * mix end
+
+-- The linear-attention scan that many mixers are: S = decay * S + k v', o = S' q. decay is over any of the axes of S (or a number).
+function gated_scan(q, k, v, decay, T, K, S0)
+  local o, last = scan(T, { S = S0 }, function(s)
+    local S = decay * s.S + k * v
+    return dot(q, S, K), { S = S }
+  end)
+  return o, last.S
+end

@@ -1,0 +1,96 @@
+-- LLaMA and its relatives. Touvron et al. 2023, "Llama 2", section 2.2: pre-norm, rotary positions, grouped query heads, SwiGLU.
+-- Reads Hugging Face folders (weights bear the names there) and llama2.c files. Without a checkpoint: the sizes of stories260K.
+local function rope_parameter(name, older)
+  return { "rope_parameters." .. name, "rope_scaling." .. name, older }
+end
+
+return model {
+  config = {
+    vocab = 512, dim = 64, hidden = 172, layers = range(5, 1, 1000), heads = 8, context = 512, eps = 1e-5,
+    kv_heads = function(c) return c.heads end,
+    head_dim = function(c) return c.dim // c.heads end,
+    tied = function() return not has_weight("lm_head.weight") end,
+    act = "silu", attention_bias = false, mlp_bias = false, window = 0,
+    rope_theta = 1e4, rope_interleaved = 0, rope_type = "default", rope_factor = 1.0, rope_low = 1.0, rope_high = 4.0,
+    rope_original = function(c) return c.context end,
+  },
+  keys = {
+    vocab = "vocab_size", dim = "hidden_size", hidden = "intermediate_size", layers = "num_hidden_layers", heads = "num_attention_heads",
+    kv_heads = "num_key_value_heads", context = "max_position_embeddings", eps = "rms_norm_eps", act = "hidden_act",
+    tied = "tie_word_embeddings", window = "sliding_window",
+    rope_theta = { "rope_parameters.rope_theta", "rope_theta" },
+    rope_type = { "rope_parameters.rope_type", "rope_scaling.rope_type", "rope_scaling.type" },
+    rope_factor = rope_parameter "factor", rope_low = rope_parameter "low_freq_factor", rope_high = rope_parameter "high_freq_factor",
+    rope_original = rope_parameter "original_max_position_embeddings",
+  },
+  tokenizer = { kind = "file", start = 1 },
+  context = "context",
+  build = function(c)
+    local T, Vo, D, F = axis "T", axis("vocab", c.vocab), axis("D", c.dim), axis("F", c.hidden)
+    local H, G, K = axis("H", c.kv_heads), axis("G", c.heads // c.kv_heads), axis("K", c.head_dim)
+    local Q, KV = axis("Q", c.heads * c.head_dim), axis("KV", c.kv_heads * c.head_dim)
+    local turn = {
+      interleaved = c.rope_interleaved ~= 0,
+      scaling = { kind = c.rope_type, factor = c.rope_factor, low = c.rope_low, high = c.rope_high, original = c.rope_original },
+    }
+    local mask = c.window > 0 and sliding(c.window) or causal
+    local act = activation(c.act)
+    local embed = weight("model.embed_tokens.weight", { Vo, D })
+    local x = gather(embed, input("tokens", { T }, int), Vo)
+    for i = 0, c.layers - 1 do
+      scope("model.layers", i, function()
+        local n = rmsnorm(x, D, "input_layernorm", c.eps)
+        scope("self_attn", function()
+          local q = linear(n, D, Q, "q_proj", c.attention_bias):split(Q, { H, G, K })
+          local k = linear(n, D, KV, "k_proj", c.attention_bias):split(KV, { H, K })
+          local v = linear(n, D, KV, "v_proj", c.attention_bias):split(KV, { H, K })
+          q, k = rope(q, T, K, c.rope_theta, turn), rope(k, T, K, c.rope_theta, turn)
+          local o = attention(q, k, v:over(K, axis("Kv", c.head_dim)), T, K, mask)
+          x = x + linear(o:merge({ H, G, axis "Kv" }, Q), Q, D, "o_proj", c.attention_bias)
+        end)
+        n = rmsnorm(x, D, "post_attention_layernorm", c.eps)
+        scope("mlp", function()
+          local gate, up = linear(n, D, F, "gate_proj", c.mlp_bias), linear(n, D, F, "up_proj", c.mlp_bias)
+          x = x + linear(act(gate) * up, F, D, "down_proj", c.mlp_bias)
+        end)
+      end)
+    end
+    local head = c.tied and embed or weight("lm_head.weight", { Vo, D })
+    return { logits = dot(rmsnorm(x, D, "model.norm", c.eps), head, D):as { T, Vo } }
+  end,
+  tests = {
+    -- one position attends to itself alone: attention passes v through, rotation does nothing
+    one_token = {
+      config = { vocab = 5, dim = 2, hidden = 3, layers = 1, heads = 2, kv_heads = 1, head_dim = 2, tied = true, eps = 0.01 },
+      sizes = { T = 1 },
+      inputs = { tokens = { 2 } },
+      weights = { random = 3 },
+      expect = function(x)
+        local l = "model.layers.0."
+        local function w(name) return x.weight[name .. ".weight"] end
+        local function map(v, m, rows)
+          local r = {}
+          for i = 1, rows do
+            r[i] = 0
+            for j = 1, #v do r[i] = r[i] + m(i - 1, j - 1) * v[j] end
+          end
+          return r
+        end
+        local function norm(v, g)
+          local s = ((v[1] ^ 2 + v[2] ^ 2) / 2 + 0.01) ^ -0.5
+          return { v[1] * s * g(0), v[2] * s * g(1) }
+        end
+        local e = { w "model.embed_tokens"(2, 0), w "model.embed_tokens"(2, 1) }
+        local v = map(norm(e, w(l .. "input_layernorm")), w(l .. "self_attn.v_proj"), 2)
+        local o = map({ v[1], v[2], v[1], v[2] }, w(l .. "self_attn.o_proj"), 2)
+        e = { e[1] + o[1], e[2] + o[2] }
+        local n = norm(e, w(l .. "post_attention_layernorm"))
+        local g, u = map(n, w(l .. "mlp.gate_proj"), 3), map(n, w(l .. "mlp.up_proj"), 3)
+        for i = 1, 3 do u[i] = u[i] * g[i] / (1 + math.exp(-g[i])) end
+        o = map(u, w(l .. "mlp.down_proj"), 2)
+        n = norm({ e[1] + o[1], e[2] + o[2] }, w "model.norm")
+        return { logits = function(_, t) return n[1] * w "model.embed_tokens"(t, 0) + n[2] * w "model.embed_tokens"(t, 1) end }
+      end,
+    },
+  },
+}

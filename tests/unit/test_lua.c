@@ -1,0 +1,228 @@
+/* Descriptions: models against independent data, self-tests, messages, the
+ * sandbox. Every .lua file under tests/bad says in its comments what must be
+ * reported and on which line. */
+#include "../../frontend/frontend.h"
+
+#include <check.h>
+#include <dirent.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SOURCE NP_SOURCE_DIR "/"
+
+static void must(np_cx *cx, bool ok, const char *what)
+{
+    if (ok) return;
+    np_diag_print(cx, NP_WARNING, stderr);
+    ck_abort_msg("%s", what);
+}
+
+/* ---- mixers: every case of the data, in f64 */
+static bool has_word(const char *list, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *p = list; (p = strstr(p, word)) != NULL; p++)
+        if ((p == list || p[-1] == ' ') && (p[n] == 0 || p[n] == ' ')) return true;
+    return false;
+}
+
+static int inputs_of(const np_tensors *f, np_shape *shape)
+{
+    const char *list = np_tensors_meta(f, "inputs");
+    int n = 0;
+    for (int i = 0; i < f->n; i++) {
+        const np_stored *t = &f->t[i];
+        if (!has_word(list, t->name)) continue;
+        shape[n] = (np_shape){.name = t->name, .dtype = t->dtype, .rank = t->rank};
+        memcpy(shape[n++].dim, t->dim, sizeof t->dim);
+    }
+    return n;
+}
+
+/* The largest distance of the outputs that the file has expectations for. */
+static double worst_output(np_cx *cx, const np_fn *f, const np_tensor *out, const np_tensors *file)
+{
+    double worst = 0;
+    int seen = 0;
+    for (int i = 0; i < f->nouts; i++) {
+        const np_stored *s = np_tensors_find(file, np_str_fmt(cx, "%s.f64", f->out_name[i]));
+        if (!s) s = np_tensors_find(file, f->out_name[i]);
+        if (!s) continue;
+        np_tensor want = np_tensors_load(s, NP_F64);
+        double d = np_tensor_distance(&out[i], &want);
+        if (!(d <= worst)) worst = d;
+        seen++;
+        np_tensor_free(&want);
+    }
+    ck_assert_int_gt(seen, 0);
+    return worst;
+}
+
+static void run_case(const char *lua, const char *data)
+{
+    np_cx *cx = np_cx_new();
+    np_settings set = {0};
+    np_shape shape[32];
+    np_tensors *file = np_tensors_read(cx, data);
+    must(cx, file != NULL, data);
+    const char *params = np_tensors_meta(file, "params");
+    if (params) must(cx, np_settings_json(cx, &set, params, strlen(params), "params") == NP_OK, "params");
+    np_load_opts o = {.path = lua, .set = &set, .shape = shape, .shapes_known = true};
+    o.nshapes = inputs_of(file, shape);
+    np_model *m = np_load(cx, &o);
+    must(cx, m != NULL, data);
+    np_fn *f = np_mod_fn(m->mod, "main");
+    np_tensor *in = calloc((size_t)f->ninputs + 1, sizeof *in), *out = calloc((size_t)f->nouts + 1, sizeof *out);
+    for (int i = 0; i < f->ninputs; i++) {
+        const np_node *p = f->top.param[i];
+        in[i] = np_tensors_load(np_tensors_find(file, p->name), p->type->dtype);
+    }
+    must(cx, np_eval(f, in, out, NULL, (np_eval_opts){.exact = true}) == NP_OK, data);
+    double d = worst_output(cx, f, out, file);
+    ck_assert_msg(d <= 1e-10, "%s: %g", data, d);
+    for (int i = 0; i < f->ninputs; i++) np_tensor_free(&in[i]);
+    for (int i = 0; i < f->nouts; i++) np_tensor_free(&out[i]);
+    free(in);
+    free(out);
+    np_mod_free(m->mod);
+    np_cx_free(cx);
+}
+
+START_TEST(mixers)
+{
+    char lua[512], data[1024];
+    int n = 0;
+    DIR *d = opendir(SOURCE "tests/data/mixers");
+    ck_assert(d != NULL);
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        const char *dash = strchr(e->d_name, '-');
+        if (!dash || !strstr(e->d_name, ".safetensors")) continue;
+        snprintf(lua, sizeof lua, SOURCE "models/mixers/%.*s.lua", (int)(dash - e->d_name), e->d_name);
+        snprintf(data, sizeof data, SOURCE "tests/data/mixers/%s", e->d_name);
+        FILE *f = fopen(lua, "r");
+        if (!f) continue;
+        fclose(f);
+        run_case(lua, data);
+        n++;
+    }
+    closedir(d);
+    ck_assert_int_ge(n, 15);
+}
+END_TEST
+
+/* ---- whole models with real weights */
+static void run_model(const char *lua, const char *weights, const char *data, const char *tokens, const char *want, double tol)
+{
+    np_cx *cx = np_cx_new();
+    np_checkpoint *c = np_checkpoint_open(cx, weights);
+    must(cx, c != NULL, weights);
+    np_tensors *file = np_tensors_read(cx, data);
+    must(cx, file != NULL, data);
+    const np_stored *t = np_tensors_find(file, tokens);
+    np_shape shape = {.name = np_str_new(cx, "tokens"), .dtype = NP_I32, .rank = 1, .dim = {t->dim[0]}};
+    np_load_opts o = {.path = lua, .checkpoint = c, .nshapes = 1, .shape = &shape, .shapes_known = true};
+    np_model *m = np_load(cx, &o);
+    must(cx, m != NULL, lua);
+    must(cx, np_weights_attach(cx, m, c) == NP_OK, weights);
+    np_fn *f = np_mod_fn(m->mod, "main");
+    np_tensor in = np_tensors_load(t, NP_I32), out, expected = np_tensors_load(np_tensors_find(file, want), NP_F64);
+    must(cx, np_eval(f, &in, &out, NULL, (np_eval_opts){.exact = true}) == NP_OK, lua);
+    double d = np_tensor_distance(&out, &expected);
+    ck_assert_msg(d <= tol, "%s %s: %g > %g", lua, want, d, tol);
+    np_tensor_free(&in);
+    np_tensor_free(&out);
+    np_tensor_free(&expected);
+    np_mod_free(m->mod);
+    np_cx_free(cx);
+}
+
+START_TEST(gau)
+{
+    const char *data = SOURCE "tests/data/default/expected.safetensors";
+    run_model(SOURCE "models/gau.lua", SOURCE "models/gau/model.safetensors", data, "prompt", "prompt_logits", 1e-9);
+}
+END_TEST
+
+START_TEST(hf)
+{
+    static const char *const name[] = {"llama", "llama3-rope", "gpt2"};
+    static const char *const lua[] = {"llama", "llama", "gpt2"};
+    char dir[512], model[512], data[600];
+    snprintf(dir, sizeof dir, SOURCE "tests/data/hf/%s", name[_i]);
+    snprintf(model, sizeof model, SOURCE "models/%s.lua", lua[_i]);
+    snprintf(data, sizeof data, "%s/expected.safetensors", dir);
+    run_model(model, dir, data, "tokens_0", "logits_0", 4e-6); /* the reference takes some steps in f32 */
+    run_model(model, dir, data, "tokens_1", "logits_1", 4e-6);
+}
+END_TEST
+
+/* ---- self-tests of models */
+static int self_tests(const char *path)
+{
+    np_cx *cx = np_cx_new();
+    np_str *name;
+    int n = np_load_tests(cx, path, &name);
+    must(cx, n >= 0, path);
+    for (int i = 0; i < n; i++) {
+        np_case *c = np_load_test(cx, &(np_load_opts){.path = path}, name[i]);
+        must(cx, c != NULL, path);
+        np_fn *f = np_mod_fn(c->model->mod, "main");
+        np_tensor out[16];
+        must(cx, np_eval(f, c->in, out, NULL, (np_eval_opts){.exact = true}) == NP_OK, path);
+        for (int k = 0; k < f->nouts; k++) {
+            for (int j = 0; j < c->nout; j++) {
+                if (strcmp(c->out_name[j], f->out_name[k]) != 0) continue;
+                double d = np_tensor_distance(&out[k], &c->out[j]);
+                ck_assert_msg(d <= c->tol, "%s, test %s: %s is off by %g", path, name[i], c->out_name[j], d);
+            }
+            np_tensor_free(&out[k]);
+        }
+        for (int k = 0; k < c->nin; k++) np_tensor_free(&c->in[k]);
+        for (int k = 0; k < c->nout; k++) np_tensor_free(&c->out[k]);
+        np_mod_free(c->model->mod);
+    }
+    np_cx_free(cx);
+    return n;
+}
+
+static int all_self_tests(const char *dir)
+{
+    char path[1024];
+    int n = 0;
+    DIR *d = opendir(dir);
+    ck_assert(d != NULL);
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        size_t len = strlen(e->d_name);
+        if (len < 5 || strcmp(e->d_name + len - 4, ".lua") != 0) continue;
+        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        n += self_tests(path);
+    }
+    closedir(d);
+    return n;
+}
+
+START_TEST(selftests)
+{
+    ck_assert_int_ge(all_self_tests(SOURCE "models"), 3);
+    ck_assert_int_ge(all_self_tests(SOURCE "models/mixers"), 4);
+    ck_assert_int_ge(all_self_tests(SOURCE "tests/lua"), 1);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("lua");
+    TCase *t = tcase_create("lua");
+    tcase_set_timeout(t, 120);
+    tcase_add_test(t, mixers);
+    tcase_add_test(t, gau);
+    tcase_add_loop_test(t, hf, 0, 3);
+    tcase_add_test(t, selftests);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? 1 : 0;
+}
