@@ -138,7 +138,7 @@ static int64_t count_of(const np_type *t)
 
 np_node *np_build_op(np_build *b, np_op op, int nargs, np_node *const *arg, const np_extra *given)
 {
-    if (any_bad(nargs, arg)) {
+    if (op == NP_BAD || any_bad(nargs, arg)) {
         b->name = NULL;
         return bad(b);
     }

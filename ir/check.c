@@ -9,6 +9,7 @@ typedef struct checker {
     np_stage stage;
     np_text *why;
     bool ok;
+    np_loc where; /* of the fault */
     bool *seen; /* by id: defined so far */
     np_arena mem;
 } checker;
@@ -17,6 +18,7 @@ static void fault(checker *c, const np_node *n, const char *what)
 {
     if (!c->ok) return;
     c->ok = false;
+    c->where = n ? n->loc : c->f->loc;
     np_text_add(c->why, "%s: ", what);
     if (n) np_print_node(c->why, n);
 }
@@ -116,7 +118,7 @@ static void check_places(checker *c)
     }
 }
 
-bool np_check(const np_fn *f, np_stage stage, np_text *why)
+bool np_check_at(const np_fn *f, np_stage stage, np_text *why, np_loc *where)
 {
     checker c = {.f = f, .stage = stage, .why = why, .ok = true};
     c.seen = np_arena_array(&c.mem, f->nnodes + 1, sizeof *c.seen);
@@ -124,5 +126,11 @@ bool np_check(const np_fn *f, np_stage stage, np_text *why)
     if (stage == NP_STAGE_TENSOR && c.ok && f->top.last->nargs != f->nouts + f->nstates) fault(&c, f->top.last, "as many results as outputs and states");
     if (stage == NP_STAGE_PLACED && c.ok) check_places(&c);
     np_arena_free(&c.mem);
+    *where = c.where;
     return c.ok;
+}
+bool np_check(const np_fn *f, np_stage stage, np_text *why)
+{
+    np_loc where;
+    return np_check_at(f, stage, why, &where);
 }

@@ -98,6 +98,8 @@ const np_type *np_type_without(np_cx *cx, const np_type *t, int axis);
 const np_type *np_type_insert(np_cx *cx, const np_type *t, int axis, const np_dim *d);
 const np_type *np_type_set(np_cx *cx, const np_type *t, int axis, const np_dim *d);
 const np_dim *np_type_count(np_cx *cx, const np_type *t); /* product of the dims */
+/* No size is negative for certain, and the constant ones multiply to at most 2^48. */
+bool np_type_sane(const np_type *t);
 void np_type_text(np_text *out, const np_type *t); /* "f32[T,64]", "(f32, i32[4])" */
 np_str np_type_str(np_cx *cx, const np_type *t);
 
@@ -346,6 +348,8 @@ void np_print_node(np_text *out, const np_node *n); /* one line, for messages */
 /* ---- check.c: is f what its stage promises? On failure: false and the reason
  * in `why` (which node, what). */
 bool np_check(const np_fn *f, np_stage stage, np_text *why);
+/* The same, with the place of the node that is at fault. */
+bool np_check_at(const np_fn *f, np_stage stage, np_text *why, np_loc *where);
 
 /* ---- eval.c: the reference interpreter; the oracle of all tests. Values are
  * doubles whatever the type; integers and bools are exact in them. */

@@ -28,6 +28,7 @@ static double wrap(double v, int bits, bool is_signed)
 }
 double np_round_to(np_dtype d, double v)
 {
+    if (v != v && np_dtype_class(d) == 'F') return NAN; /* one NaN, whatever made it */
     switch (d) {
     case NP_BOOL: return v != 0;
     case NP_I8: return wrap(v, 8, true);

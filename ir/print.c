@@ -55,18 +55,27 @@ static np_str name_of(printer *p, const np_node *n)
     return p->name[n->id] = unique(p, number ? np_arena_copy(&p->mem, s, strlen(s) + 1) : clean(p, n->name));
 }
 
-static void put_number(np_text *o, double v)
+/* The shortest decimal that reads back as v, given that it is read as a d. */
+static void put_number(np_text *o, np_dtype d, double v)
 {
-    char s[40];
+    char s[400];
     if (isnan(v)) np_text_add(o, "nan");
     else if (isinf(v)) np_text_add(o, v < 0 ? "-inf" : "inf");
+    else if (v == trunc(v) && fabs(v) < 1e15) np_text_add(o, "%.0f", v);
     else {
         for (int digits = 1; digits <= 17; digits++) {
             snprintf(s, sizeof s, "%.*g", digits, v);
-            if (strtod(s, NULL) == v) break;
+            if (np_round_to(d, strtod(s, NULL)) == v) break;
         }
         np_text_add(o, "%s", s);
     }
+}
+/* A text in quotes: what would end it or its line becomes _. */
+static void put_string(np_text *o, np_str s)
+{
+    np_text_add(o, " \"");
+    for (; *s; s++) np_text_add(o, "%c", *s == '"' || (*s >= 0 && *s < ' ') ? '_' : *s);
+    np_text_add(o, "\"");
 }
 static void put_list(np_text *o, const np_node *n)
 {
@@ -75,7 +84,7 @@ static void put_list(np_text *o, const np_node *n)
     np_text_add(o, " [");
     for (int64_t i = 0; i < count; i++) {
         if (i) np_text_add(o, ",");
-        put_number(o, n->data[i]);
+        put_number(o, n->type->dtype, n->data[i]);
     }
     np_text_add(o, "]");
 }
@@ -114,12 +123,12 @@ static void put_node(printer *p, const np_node *n, int depth)
     if (info->has_num && n->data) put_list(o, n);
     else if (info->has_num) {
         np_text_add(o, " ");
-        put_number(o, n->num);
+        put_number(o, n->type->dtype, n->num);
     }
     if (n->op == NP_WEIGHT) np_text_add(o, " $%s", n->sym);
     if (n->op == NP_CALL) np_text_add(o, " @%s", n->sym);
     for (int i = 0; i < n->nargs; i++) np_text_add(o, " %%%s", name_of(p, n->arg[i]));
-    if (info->has_sym && n->sym && n->op != NP_WEIGHT && n->op != NP_CALL) np_text_add(o, " \"%s\"", n->sym);
+    if (info->has_sym && n->sym && n->op != NP_WEIGHT && n->op != NP_CALL) put_string(o, n->sym);
     for (int i = 0; i < info->nattrs; i++) {
         if (!n->attr[i] || (info->optional[i] && np_dim_is(n->attr[i], info->dflt[i]))) continue;
         np_text_add(o, " %s=", info->attr[i]);
@@ -196,6 +205,11 @@ static void see_type(mentioned *m, const np_type *t)
     for (int i = 0; i < t->rank; i++) see_dim(m, t->dim[i]);
     for (int i = 0; i < t->width; i++) see_type(m, t->part[i]);
 }
+static void see_roles(mentioned *m)
+{
+    for (int i = 0; i < m->n; i++)
+        if (m->sym[i]->role != NP_ROLE_NONE) m->seen[i] = true;
+}
 static void see_node(void *env, const np_node *n)
 {
     see_type(env, n->type);
@@ -209,8 +223,11 @@ void np_print_mod(np_text *out, const np_mod *m, np_print_opts o)
     all.n = np_dim_syms(m->cx, &all.sym);
     all.seen = np_arena_array(&mem, (size_t)all.n + 1, sizeof *all.seen);
     for (int i = 0; i < m->nfns; i++) {
-        for (int k = 0; k < m->fn[i]->top.nparams; k++) see_type(&all, m->fn[i]->top.param[k]->type);
-        np_fn_walk(m->fn[i], see_node, &all);
+        const np_fn *f = m->fn[i];
+        for (int k = 0; k < f->top.nparams; k++) see_type(&all, f->top.param[k]->type);
+        for (int k = 0; k < f->nstates && f->grow; k++)
+            if (f->grow[k] >= 0) see_roles(&all); /* the rows that are valid before and after */
+        np_fn_walk(f, see_node, &all);
     }
     for (int i = 0; i < all.n; i++) {
         const np_dim *d = all.sym[i];

@@ -67,6 +67,7 @@ static result rule_param(const req *r)
 }
 static result rule_given(const req *r)
 {
+    if (r->x->type && r->x->type->tuple) return fail(r, "%s: one tensor, not %s", TEXT(r), np_type_str(r->cx, r->x->type));
     return r->x->type ? r->x->type : r->op == NP_CONST ? np_type_scalar(r->cx, NP_F32) : fail(r, "%s: the type must be written", TEXT(r));
 }
 static result rule_weight(const req *r)
@@ -352,6 +353,7 @@ static bool carried(const req *r, const np_node *yield, int first, int n)
 static result rule_scan(const req *r)
 {
     int64_t seq;
+    if (!np_dim_is(r->x->attr[2], 0) && !np_dim_is(r->x->attr[2], 1)) return fail(r, "scan: back=%s, not 0 or 1", np_dim_str(r->cx, r->x->attr[2]));
     if (!np_dim_int(r->x->attr[0], &seq) || seq < 0 || seq > r->n) return fail(r, "scan: seq=%s of %d operands", np_dim_str(r->cx, r->x->attr[0]), r->n);
     for (int i = 0; i < seq; i++)
         if (r->arg[i]->type->tuple || r->arg[i]->type->rank == 0 || r->arg[i]->type->dim[0] != r->x->attr[1])
@@ -364,6 +366,7 @@ static result rule_scan(const req *r)
 }
 static result rule_loop(const req *r)
 {
+    if (!np_dim_le(r->cx, np_dim_const(r->cx, 1), r->x->attr[2])) return fail(r, "loop: step=%s may stand still", np_dim_str(r->cx, r->x->attr[2]));
     if (!r->node) return np_type_void(r->cx);
     const np_node *yield = r->node->body[0]->last;
     return carried(r, yield, 0, r->n) ? results(r, yield, 0, 0, NULL) : NULL;
@@ -443,5 +446,7 @@ const np_type *np_rule_type(np_build *b, np_op op, int nargs, np_node *const *ar
             return fail(&r, "%s: %s is several results, pick one", info->text, show(b->cx, arg[i]));
     for (int i = 0; i < info->nattrs; i++)
         if (!x->attr[i]) return fail(&r, "%s: %s= is missing", info->text, info->attr[i]);
-    return rule[op](&r);
+    result t = rule[op](&r);
+    if (t && !np_type_sane(t)) return fail(&r, "%s gives %s: too large, or a negative size", info->text, np_type_str(b->cx, t));
+    return t;
 }

@@ -129,6 +129,18 @@ const np_type *np_type_set(np_cx *cx, const np_type *t, int axis, const np_dim *
     r.dim[axis] = d;
     return intern(cx, &r);
 }
+bool np_type_sane(const np_type *t)
+{
+    int64_t n = 1, lo, hi, most = (int64_t)1 << 48;
+    for (int i = 0; i < t->rank; i++) {
+        np_dim_range(t->dim[i], &lo, &hi);
+        if (hi < 0) return false;
+        if (np_dim_int(t->dim[i], &lo) && lo > 0) n = n > most / lo ? most + 1 : n * lo;
+    }
+    for (int i = 0; i < t->width; i++)
+        if (!np_type_sane(t->part[i])) return false;
+    return n <= most;
+}
 const np_dim *np_type_count(np_cx *cx, const np_type *t)
 {
     const np_dim *n = np_dim_const(cx, 1);

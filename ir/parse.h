@@ -1,0 +1,52 @@
+/* Shared by the files of the parser, and by no one else. */
+#ifndef NP_PARSE_H
+#define NP_PARSE_H
+
+#include "ir.h"
+
+typedef enum {
+    TOK_END,
+    TOK_LINE,   /* end of a line */
+    TOK_NAME,   /* a word */
+    TOK_NUMBER, /* digits, perhaps with a fraction and an exponent; no sign */
+    TOK_VALUE,  /* %name */
+    TOK_WEIGHT, /* $name */
+    TOK_FN,     /* @name */
+    TOK_STRING,
+    TOK_DOTS,   /* .. */
+    TOK_ARROW,  /* -> */
+    TOK_CHAR    /* any other; text[0] says which */
+} np_tok;
+
+typedef struct np_parser {
+    np_cx *cx;
+    np_mod *mod;
+    np_str file;
+    const char *at, *end; /* what is not read yet */
+    np_tok tok;
+    const char *text;     /* the current token, without its sigil or quotes */
+    size_t len;
+    int line;             /* of the current token */
+    int errline;          /* line of the statement that is being read: where errors are reported */
+    bool bad;             /* the statement is wrong: reported once, the rest of it is skipped */
+    int depth, atoms;     /* limits of nested expressions */
+    const np_dim *sym[16];
+    int nsyms;
+} np_parser;
+
+/* ---- parse_lex.c: tokens, dims, types. All stop quietly once p->bad is set. */
+void np_parse_next(np_parser *p);
+void np_parse_fail(np_parser *p, const char *fmt, ...) NP_PRINTF(2, 3);
+np_loc np_parse_loc(const np_parser *p);
+bool np_parse_is(const np_parser *p, char c);            /* the character c */
+bool np_parse_word(const np_parser *p, const char *word); /* the name `word` */
+bool np_parse_take(np_parser *p, char c);                /* skips it if it is there */
+void np_parse_want(np_parser *p, char c);
+np_str np_parse_name(np_parser *p, np_tok kind, const char *what);
+void np_parse_skip(np_parser *p); /* to the end of the statement, bodies included */
+int64_t np_parse_int(np_parser *p);
+double np_parse_number(np_parser *p, np_dtype d); /* as a value of type d */
+const np_dim *np_parse_dim(np_parser *p);
+const np_type *np_parse_type(np_parser *p);
+
+#endif
