@@ -3,15 +3,17 @@
  * A dim is a sum of products over atoms; an atom is a symbol, ceil(d/k),
  * min(a,b) or max(a,b). ADD holds a constant and at least one term (two, or one
  * with a constant that is not 0); MUL holds a coefficient and at least one atom
- * (two, or one with a coefficient that is not 1). Terms and atoms stand in
- * order of their ids, that is of making, so the form does not depend on how the
- * expression was written. All arithmetic saturates at +-LIMIT. */
+ * (two, or one with a coefficient that is not 1). Terms and atoms stand in an
+ * order that only their structure decides, so the form and its text depend on
+ * nothing that was made before. All arithmetic saturates at +-LIMIT: a value
+ * there means "at least so far out". A form of more than MOST_SIZE parts becomes
+ * LIMIT, too, so that walking a dim is always short. */
 #include "ir.h"
 
 #include <string.h>
 
 #define LIMIT (INT64_MAX / 4)
-enum { MOST_TERMS = 64 };
+enum { MOST_TERMS = 64, MOST_SIZE = 256 };
 
 struct np_dimtab {
     np_dim **slot;
@@ -28,6 +30,11 @@ static int64_t plus(int64_t a, int64_t b)
 {
     return clamp(a + b); /* neither is beyond LIMIT, so the sum fits */
 }
+/* Of bounds: one that is out of reach stays there whatever is added. */
+static int64_t bound_plus(int64_t a, int64_t b, int64_t beyond)
+{
+    return a == beyond || b == beyond ? beyond : plus(a, b);
+}
 static int64_t times(int64_t a, int64_t b)
 {
     int64_t r;
@@ -36,7 +43,11 @@ static int64_t times(int64_t a, int64_t b)
 }
 static int64_t ceil_div(int64_t a, int64_t k)
 {
-    return a >= 0 ? (a + k - 1) / k : -(-a / k);
+    return a / k + (a % k > 0);
+}
+static int64_t floor_div(int64_t a, int64_t k)
+{
+    return a / k - (a % k < 0);
 }
 
 /* ---- interning */
@@ -78,6 +89,8 @@ static const np_dim *intern(np_cx *cx, np_dim d)
     np_dim **s = slot_of(t, &d);
     if (*s) return *s;
     d.id = (uint32_t)t->n++;
+    d.size = 1;
+    for (int i = 0; i < d.nargs; i++) d.size += d.arg[i]->size;
     if (d.nargs) d.arg = np_arena_copy(&cx->perm, d.arg, (size_t)d.nargs * sizeof *d.arg);
     *s = np_arena_copy(&cx->perm, &d, sizeof d);
     if (d.kind == NP_DIM_SYM) {
@@ -111,6 +124,20 @@ int np_dim_syms(np_cx *cx, const np_dim ***out)
     return cx->dims ? cx->dims->nsyms : 0;
 }
 
+/* The canonical order of atoms and products. */
+static int compare(const np_dim *a, const np_dim *b)
+{
+    if (a == b) return 0;
+    if (a->kind != b->kind) return a->kind < b->kind ? -1 : 1;
+    if (a->kind == NP_DIM_SYM) return strcmp(a->name, b->name);
+    if (a->nargs != b->nargs) return a->nargs < b->nargs ? -1 : 1;
+    for (int i = 0; i < a->nargs; i++) {
+        int c = compare(a->arg[i], b->arg[i]);
+        if (c) return c;
+    }
+    return a->k < b->k ? -1 : 1;
+}
+
 /* ---- sums and products: a sum taken apart, worked on, put together again */
 typedef struct term {
     int64_t k;
@@ -131,7 +158,9 @@ static term term_of(np_cx *cx, const np_dim *d)
         const np_dim **one = np_arena_copy(&cx->perm, &d, sizeof d);
         return (term){.k = 1, .n = 1, .atom = one, .self = d};
     }
-    const np_dim *self = d->nargs == 1 ? d->arg[0] : intern(cx, (np_dim){.kind = NP_DIM_MUL, .k = 1, .nargs = d->nargs, .arg = d->arg});
+    const np_dim *self =
+        d->nargs == 1 ? d->arg[0]
+                      : intern(cx, (np_dim){.kind = NP_DIM_MUL, .k = 1, .nargs = d->nargs, .arg = d->arg});
     return (term){.k = d->k, .n = d->nargs, .atom = d->arg, .self = self};
 }
 
@@ -165,12 +194,16 @@ static const np_dim *product(np_cx *cx, term t)
 {
     if (t.n == 0) return np_dim_const(cx, t.k);
     if (t.n == 1 && t.k == 1) return t.atom[0];
-    return intern(cx, (np_dim){.kind = NP_DIM_MUL, .k = t.k, .nargs = t.n, .arg = (const np_dim **)(uintptr_t)t.atom});
+    return intern(
+        cx, (np_dim){.kind = NP_DIM_MUL, .k = t.k, .nargs = t.n, .arg = (const np_dim **)(uintptr_t)t.atom});
 }
 
 static const np_dim *sum_make(np_cx *cx, sum *s)
 {
-    const np_dim *arg[MOST_TERMS];
+    int size = 1;
+    for (int i = 0; i < s->n; i++) size += s->t[i].self ? s->t[i].self->size + 1 : 0;
+    if (s->full || size > MOST_SIZE) return np_dim_const(cx, LIMIT);
+    const np_dim *arg[MOST_TERMS], *self[MOST_TERMS];
     int64_t k = 0;
     int n = 0;
     for (int i = 0; i < s->n; i++) {
@@ -178,9 +211,13 @@ static const np_dim *sum_make(np_cx *cx, sum *s)
             k = s->t[i].k;
             continue;
         }
-        int at = n++; /* insertion by the id of the product without its coefficient, so that 2*T and 3*T sort alike */
-        while (at > 0 && s->t[i].self->id < term_of(cx, arg[at - 1]).self->id) arg[at] = arg[at - 1], at--;
+        int at = n++; /* by the product without its coefficient, so that 2*T and 3*T sort alike */
+        for (; at > 0 && compare(s->t[i].self, self[at - 1]) < 0; at--) {
+            arg[at] = arg[at - 1];
+            self[at] = self[at - 1];
+        }
         arg[at] = product(cx, s->t[i]);
+        self[at] = s->t[i].self;
     }
     if (n == 0) return np_dim_const(cx, k);
     if (n == 1 && k == 0) return arg[0];
@@ -192,7 +229,7 @@ static const np_dim *linear(np_cx *cx, const np_dim *a, const np_dim *b, int64_t
     sum s = {0};
     sum_of(cx, &s, a, 1);
     sum_of(cx, &s, b, by);
-    return s.full ? np_dim_const(cx, LIMIT) : sum_make(cx, &s);
+    return sum_make(cx, &s);
 }
 const np_dim *np_dim_add(np_cx *cx, const np_dim *a, const np_dim *b)
 {
@@ -209,7 +246,7 @@ static term term_mul(np_cx *cx, term a, term b)
     if (r.n == 0 || r.k == 0) return (term){.k = r.k};
     const np_dim **atom = np_arena_array(&cx->perm, (size_t)r.n, sizeof *atom);
     for (int i = 0, j = 0, o = 0; o < r.n; o++)
-        atom[o] = j == b.n || (i < a.n && a.atom[i]->id <= b.atom[j]->id) ? a.atom[i++] : b.atom[j++];
+        atom[o] = j == b.n || (i < a.n && compare(a.atom[i], b.atom[j]) <= 0) ? a.atom[i++] : b.atom[j++];
     r.atom = atom;
     r.self = product(cx, (term){.k = 1, .n = r.n, .atom = atom});
     return r;
@@ -220,31 +257,50 @@ const np_dim *np_dim_mul(np_cx *cx, const np_dim *a, const np_dim *b)
     sum_of(cx, &x, a, 1);
     sum_of(cx, &y, b, 1);
     for (int i = 0; i < x.n; i++)
-        for (int j = 0; j < y.n; j++) sum_add(&s, term_mul(cx, x.t[i], y.t[j]));
-    return s.full || x.full || y.full ? np_dim_const(cx, LIMIT) : sum_make(cx, &s);
+        for (int j = 0; j < y.n && !s.full; j++) sum_add(&s, term_mul(cx, x.t[i], y.t[j]));
+    return sum_make(cx, &s);
 }
 
 /* ---- atoms */
+/* ceil((g*x + c) / (g*k)) = ceil((x + ceil(c/g)) / k): divides the sum by the g it has in common with k. */
+static int64_t reduce(sum *s, int64_t k)
+{
+    int64_t g = k;
+    for (int i = 0; i < s->n; i++)
+        for (int64_t v = s->t[i].self ? s->t[i].k : 0; v != 0;) {
+            int64_t r = g % v;
+            g = v, v = r;
+        }
+    if (g < 0) g = -g;
+    for (int i = 0; i < s->n; i++) s->t[i].k = ceil_div(s->t[i].k, g); /* exact but for the constant */
+    return k / g;
+}
 const np_dim *np_dim_ceil(np_cx *cx, const np_dim *a, int64_t k)
 {
     if (k <= 1) return a;
     /* what k divides comes out: ceil((k*x + y)/k) = x + ceil(y/k) */
     sum s = {0}, out = {0}, in = {0};
     sum_of(cx, &s, a, 1);
+    if (s.full) return np_dim_const(cx, LIMIT);
     for (int i = 0; i < s.n; i++) {
         term t = s.t[i], rest = t;
-        bool whole = t.k % k == 0 || !t.self;
-        int64_t q = t.self ? t.k / k : (t.k >= 0 ? t.k / k : -((-t.k + k - 1) / k));
-        rest.k = t.self ? 0 : t.k - q * k;
-        t.k = q;
-        if (whole) sum_add(&out, t), sum_add(&in, rest);
-        else sum_add(&in, s.t[i]);
+        t.k = t.self ? t.k / k : floor_div(t.k, k);
+        rest.k -= t.k * k;
+        sum_add(&out, t);
+        sum_add(&in, rest);
     }
-    const np_dim *rest = sum_make(cx, &in), *r;
-    int64_t v;
-    if (np_dim_int(rest, &v)) r = np_dim_const(cx, ceil_div(v, k));
-    else r = intern(cx, (np_dim){.kind = NP_DIM_CEIL, .k = k, .nargs = 1, .arg = &rest});
-    return np_dim_add(cx, sum_make(cx, &out), r);
+    const np_dim *whole = sum_make(cx, &out), *rest = sum_make(cx, &in);
+    if (rest->kind == NP_DIM_CONST) return np_dim_add(cx, whole, np_dim_const(cx, ceil_div(rest->k, k)));
+    k = reduce(&in, k);
+    rest = sum_make(cx, &in);
+    /* ceil((ceil(x/a) + c) / k) = ceil((x + a*c) / (a*k)) */
+    const np_dim *inner = rest->kind == NP_DIM_ADD && rest->nargs == 1 ? rest->arg[0] : rest;
+    int64_t c = rest == inner ? 0 : rest->k;
+    if (inner->kind == NP_DIM_CEIL && times(inner->k, k) < LIMIT) {
+        const np_dim *x = np_dim_add(cx, inner->arg[0], np_dim_const(cx, times(inner->k, c)));
+        return np_dim_add(cx, whole, np_dim_ceil(cx, x, inner->k * k));
+    }
+    return np_dim_add(cx, whole, intern(cx, (np_dim){.kind = NP_DIM_CEIL, .k = k, .nargs = 1, .arg = &rest}));
 }
 const np_dim *np_dim_floor(np_cx *cx, const np_dim *a, int64_t k)
 {
@@ -255,7 +311,9 @@ static const np_dim *extreme(np_cx *cx, const np_dim *a, const np_dim *b, np_dim
 {
     if (np_dim_le(cx, a, b)) return kind == NP_DIM_MIN ? a : b;
     if (np_dim_le(cx, b, a)) return kind == NP_DIM_MIN ? b : a;
-    const np_dim *arg[2] = {a->id < b->id ? a : b, a->id < b->id ? b : a};
+    if (a->size + b->size >= MOST_SIZE) return np_dim_const(cx, LIMIT);
+    bool turn = a->kind == NP_DIM_CONST || (b->kind != NP_DIM_CONST && compare(b, a) < 0); /* numbers last */
+    const np_dim *arg[2] = {turn ? b : a, turn ? a : b};
     return intern(cx, (np_dim){.kind = kind, .nargs = 2, .arg = arg});
 }
 const np_dim *np_dim_min(np_cx *cx, const np_dim *a, const np_dim *b)
@@ -292,10 +350,12 @@ void np_dim_range(const np_dim *d, int64_t *lo, int64_t *hi)
 {
     int64_t l, h;
     *lo = *hi = d->k;
-    if (d->kind == NP_DIM_SYM) *lo = d->lo, *hi = d->hi;
+    if (d->kind == NP_DIM_SYM)
+        *lo = d->lo, *hi = d->hi;
     else if (d->kind == NP_DIM_CEIL) {
         np_dim_range(d->arg[0], &l, &h);
-        *lo = ceil_div(l, d->k), *hi = ceil_div(h, d->k);
+        *lo = l == -LIMIT ? l : ceil_div(l, d->k);
+        *hi = h == LIMIT ? h : ceil_div(h, d->k);
     } else if (d->kind == NP_DIM_MIN || d->kind == NP_DIM_MAX) {
         np_dim_range(d->arg[0], lo, hi);
         np_dim_range(d->arg[1], &l, &h);
@@ -305,8 +365,10 @@ void np_dim_range(const np_dim *d, int64_t *lo, int64_t *hi)
     } else {
         for (int i = 0; i < d->nargs; i++) {
             np_dim_range(d->arg[i], &l, &h);
-            if (d->kind == NP_DIM_MUL) range_mul(lo, hi, l, h);
-            else *lo = plus(*lo, l), *hi = plus(*hi, h);
+            if (d->kind == NP_DIM_MUL)
+                range_mul(lo, hi, l, h);
+            else
+                *lo = bound_plus(*lo, l, -LIMIT), *hi = bound_plus(*hi, h, LIMIT);
         }
     }
 }
@@ -331,8 +393,10 @@ static bool term_quot(np_cx *cx, term t, term by, term *out)
     const np_dim **rest = np_arena_array(&cx->perm, (size_t)t.n + 1, sizeof *rest);
     int n = 0, j = 0;
     for (int i = 0; i < t.n; i++) {
-        if (j < by.n && t.atom[i] == by.atom[j]) j++;
-        else rest[n++] = t.atom[i];
+        if (j < by.n && t.atom[i] == by.atom[j])
+            j++;
+        else
+            rest[n++] = t.atom[i];
     }
     *out = (term){.k = t.k / by.k, .n = n, .atom = rest};
     out->self = n ? product(cx, (term){.k = 1, .n = n, .atom = rest}) : NULL;
@@ -340,16 +404,23 @@ static bool term_quot(np_cx *cx, term t, term by, term *out)
 }
 const np_dim *np_dim_quot(np_cx *cx, const np_dim *d, const np_dim *by)
 {
-    if (d == by && !np_dim_is(d, 0)) return np_dim_const(cx, 1);
-    if (by->kind == NP_DIM_ADD) return NULL;
-    sum s = {0}, q = {0};
-    term den = term_of(cx, by), one;
+    sum s = {0}, den = {0}, q = {0};
+    term one;
     sum_of(cx, &s, d, 1);
+    sum_of(cx, &den, by, 1);
+    if (den.n == 0 || s.full || den.full) return NULL;
+    if (s.n == 0) return d;
+    for (int i = 0; den.n > 1 && i < s.n; i++) { /* by a sum: one term times all of it, as merge makes it */
+        if (!term_quot(cx, s.t[i], den.t[0], &one)) continue;
+        const np_dim *r = product(cx, one);
+        if (np_dim_mul(cx, r, by) == d) return r;
+    }
+    if (den.n > 1) return NULL;
     for (int i = 0; i < s.n; i++) {
-        if (!term_quot(cx, s.t[i], den, &one)) return NULL;
+        if (!term_quot(cx, s.t[i], den.t[0], &one)) return NULL;
         sum_add(&q, one);
     }
-    return den.k == 0 ? NULL : sum_make(cx, &q);
+    return sum_make(cx, &q);
 }
 
 const np_dim *np_dim_subst(np_cx *cx, const np_dim *d, const np_dim *sym, const np_dim *by)
@@ -392,51 +463,57 @@ bool np_dim_eval(const np_dim *d, const np_env *e, int64_t *out)
     if (d->kind == NP_DIM_SYM) return np_env_get(e, d, out);
     for (int i = 0; i < d->nargs; i++) {
         if (!np_dim_eval(d->arg[i], e, &v)) return false;
-        if (d->kind == NP_DIM_CEIL) r = ceil_div(v, d->k);
-        else if (d->kind == NP_DIM_MUL) r = times(r, v);
-        else if (d->kind == NP_DIM_ADD) r = plus(r, v);
-        else if (i == 0) r = v;
-        else r = (d->kind == NP_DIM_MIN) == (v < r) ? v : r;
+        if (d->kind == NP_DIM_CEIL)
+            r = ceil_div(v, d->k);
+        else if (d->kind == NP_DIM_MUL)
+            r = times(r, v);
+        else if (d->kind == NP_DIM_ADD)
+            r = plus(r, v);
+        else if (i == 0)
+            r = v;
+        else
+            r = (d->kind == NP_DIM_MIN) == (v < r) ? v : r;
     }
     *out = r;
     return true;
 }
 
 /* ---- text */
-static void put(np_text *o, const np_dim *d, bool in_product)
+static void put(np_text *o, const np_dim *d)
 {
-    if (d->kind == NP_DIM_CONST) np_text_add(o, "%lld", (long long)d->k);
-    else if (d->kind == NP_DIM_SYM) np_text_add(o, "%s", d->name);
+    if (d->kind == NP_DIM_CONST)
+        np_text_add(o, "%lld", (long long)d->k);
+    else if (d->kind == NP_DIM_SYM)
+        np_text_add(o, "%s", d->name);
     else if (d->kind == NP_DIM_CEIL) {
-        np_text_add(o, "ceil(");
-        put(o, d->arg[0], false);
-        np_text_add(o, "/%lld)", (long long)d->k);
+        bool wrap = d->arg[0]->kind == NP_DIM_ADD;
+        np_text_add(o, wrap ? "ceil((" : "ceil(");
+        put(o, d->arg[0]);
+        np_text_add(o, "%s/%lld)", wrap ? ")" : "", (long long)d->k);
     } else if (d->kind == NP_DIM_MIN || d->kind == NP_DIM_MAX) {
         np_text_add(o, d->kind == NP_DIM_MIN ? "min(" : "max(");
-        put(o, d->arg[0], false);
+        put(o, d->arg[0]);
         np_text_add(o, ",");
-        put(o, d->arg[1], false);
+        put(o, d->arg[1]);
         np_text_add(o, ")");
     } else if (d->kind == NP_DIM_MUL) {
         if (d->k != 1) np_text_add(o, "%lld*", (long long)d->k);
         for (int i = 0; i < d->nargs; i++) {
             if (i) np_text_add(o, "*");
-            put(o, d->arg[i], true);
+            put(o, d->arg[i]);
         }
     } else {
-        if (in_product) np_text_add(o, "(");
         for (int i = 0; i < d->nargs; i++) {
             bool minus = d->arg[i]->kind == NP_DIM_MUL && d->arg[i]->k < 0;
             if (i && !minus) np_text_add(o, "+");
-            put(o, d->arg[i], false);
+            put(o, d->arg[i]);
         }
         if (d->k) np_text_add(o, "%+lld", (long long)d->k);
-        if (in_product) np_text_add(o, ")");
     }
 }
 void np_dim_text(np_text *out, const np_dim *d)
 {
-    put(out, d, false);
+    put(out, d);
 }
 np_str np_dim_str(np_cx *cx, const np_dim *d)
 {

@@ -18,13 +18,14 @@ typedef enum {
     NP_DIM_CEIL,  /* ceil(arg[0] / k), k >= 2 */
     NP_DIM_MIN,   /* min(arg[0], arg[1]) */
     NP_DIM_MAX,
-    NP_DIM_MUL,   /* k * arg[0] * arg[1] * ..: args are atoms, by id */
-    NP_DIM_ADD    /* k + arg[0] + ..: args are atoms or products, by id */
+    NP_DIM_MUL,   /* k * arg[0] * arg[1] * ..: args are atoms, in an order by structure */
+    NP_DIM_ADD    /* k + arg[0] + ..: args are atoms or products, in an order by structure */
 } np_dimkind;
 typedef struct np_dim np_dim;
 struct np_dim {
     np_dimkind kind;
-    uint32_t id; /* order of making: the canonical order */
+    uint32_t id; /* order of making */
+    int size;    /* parts of the form, itself included: bounded, so that dims may be walked freely */
     int64_t k;
     np_str name; /* symbols */
     int nargs;
