@@ -1,0 +1,121 @@
+/* fuse: TENSOR to TENSOR. Takes whole-tensor ops; gives groups, each a unit
+ * that is computed without touching memory except for what it yields. Keeps
+ * the meaning of every result.
+ *
+ * The question is which nodes reach memory ("kept"); all others are computed
+ * where they are used. Kept are contractions and reductions, scans, conds and
+ * appends, what is returned, and elementwise nodes that would be computed many
+ * times over otherwise: beneath an operand of a contraction, for each index of
+ * an expanded axis, or for several groups when that costs more than memory. */
+#include "fuse.h"
+
+#include <string.h>
+
+enum { DEAR = 4 }; /* operations that cost more than a store and a load */
+const np_node np_fuse_many = {0};
+
+typedef struct use { /* how a node is used, from all that use it */
+    bool any, again; /* again: an element is wanted many times */
+} use;
+typedef struct decide {
+    np_fuse *u;
+    use *use;
+} decide;
+
+/* ---- cost */
+static int own_cost(const np_node *n)
+{
+    switch (n->op) {
+    case NP_EXP:
+    case NP_LOG:
+    case NP_LOG1P:
+    case NP_SIN:
+    case NP_COS:
+    case NP_TANH:
+    case NP_SIGMOID:
+    case NP_SOFTPLUS:
+    case NP_ERF:
+    case NP_POW: return 10;
+    case NP_DIV:
+    case NP_SQRT:
+    case NP_RSQRT:
+    case NP_RECIP:
+    case NP_MOD:
+    case NP_IDIV: return 3;
+    case NP_CAST: return 0;
+    case NP_PAD:
+    case NP_CONCAT:
+    case NP_GATHER: return 2;
+    default: return np_op_info(n->op)->cls == NP_ELEM;
+    }
+}
+static bool always_kept(const np_node *n)
+{
+    return n->op == NP_CONTRACT || n->op == NP_REDUCE || n->op == NP_SCAN || n->op == NP_COND || n->op == NP_APPEND || n->op == NP_GROUP;
+}
+static void add_cost(void *env, const np_node *n)
+{
+    np_fuse *u = env;
+    int64_t c = own_cost(n);
+    for (int i = 0; i < n->nargs && !always_kept(n); i++) c += u->cost[n->arg[i]->id];
+    u->cost[n->id] = always_kept(n) ? 0 : c > 1000 ? 1000 : (int)c;
+}
+
+/* ---- uses, from the last node to the first */
+static void read_by(decide *d, const np_node *x, const np_node *n)
+{
+    np_fuse *u = d->u;
+    use *to = &d->use[x->id], *of = &d->use[n->id];
+    bool own = u->kept[n->id] || n->op == NP_YIELD || n->op == NP_RET;
+    const np_node *group = own ? n : u->reader[n->id];
+    if (n->op == NP_CONTRACT || n->op == NP_SCAN || x->in != n->in || n->op == NP_WINDOW) to->again = true;
+    if (n->op == NP_EXPAND && !np_dim_is(n->attr[1], 1)) to->again |= u->cost[x->id] >= 3;
+    if (!own && of->again) to->again = true;
+    u->reader[x->id] = !to->any || u->reader[x->id] == group ? group : &np_fuse_many;
+    to->any = true;
+}
+static void result(decide *d, const np_node *x)
+{
+    d->use[x->id].any = true;
+    d->u->reader[x->id] = &np_fuse_many;
+    if (!np_is_leaf(x) && x->op != NP_PICK) d->u->kept[x->id] = true;
+}
+static void decide_block(decide *d, const np_block *b)
+{
+    np_fuse *u = d->u;
+    for (const np_node *n = b->last; n; n = n->prev) {
+        bool end = n->op == NP_YIELD || n->op == NP_RET;
+        if (!end && !d->use[n->id].any) continue;
+        if (always_kept(n)) u->kept[n->id] = true;
+        else if (!np_is_leaf(n) && own_cost(n) > 0) {
+            bool many = u->reader[n->id] == &np_fuse_many;
+            if ((d->use[n->id].again && u->cost[n->id] > 0) || (many && u->cost[n->id] > DEAR)) u->kept[n->id] = true;
+        }
+        for (int i = 0; i < 2; i++)
+            if (n->body[i]) decide_block(d, n->body[i]);
+        for (int i = 0; i < n->nargs; i++) {
+            if (end) result(d, n->arg[i]);
+            else read_by(d, n->arg[i], n);
+        }
+    }
+}
+
+void np_fuse_decide(np_fuse *u)
+{
+    decide d = {u, np_arena_array(&u->mem, u->f->nnodes + 1, sizeof(use))};
+    np_fn_walk(u->f, add_cost, u);
+    decide_block(&d, &u->f->top);
+}
+
+np_fn *np_fuse_run(const np_fn *f, const np_knobs *k)
+{
+    np_fuse u = {.cx = f->cx, .f = f};
+    (void)k;
+    u.kept = np_arena_array(&u.mem, f->nnodes + 1, sizeof *u.kept);
+    u.reader = np_arena_array(&u.mem, f->nnodes + 1, sizeof *u.reader);
+    u.cost = np_arena_array(&u.mem, f->nnodes + 1, sizeof *u.cost);
+    np_fuse_decide(&u);
+    np_fn *now = np_fuse_build(&u);
+    np_arena_free(&u.mem);
+    return now;
+}

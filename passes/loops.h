@@ -1,0 +1,94 @@
+/* Shared by the files of `loops`, and by no one else: how an element of a
+ * tensor is named while loops are being written, and where values lie. */
+#ifndef NP_LOOPS_H
+#define NP_LOOPS_H
+
+#include "passes.h"
+
+/* ---- loops_index.c: an index is an expression over the variables of the nest
+ * that is being written. Merged axes stay pairs as long as possible, so that
+ * taking them apart again costs no division. */
+typedef enum { NP_IX_VAR, NP_IX_PAIR, NP_IX_ADD, NP_IX_NODE } np_ixkind;
+typedef struct np_ix np_ix;
+struct np_ix {
+    np_ixkind kind;
+    int var;              /* VAR */
+    const np_ix *hi, *lo; /* PAIR: hi * d + lo; ADD: lo + d */
+    const np_dim *d;
+    np_node *node;        /* NODE: an i64 of the new function; NULL while planning */
+    uint64_t deps;        /* variables that it depends on */
+};
+enum { NP_MAXVARS = 64 };
+typedef struct np_var { /* one loop of the nest, or two where the axis was taken apart */
+    const np_dim *n;
+    np_node *at;        /* its value in the code being written */
+    int hi, lo;         /* >= 0: this one is hi * p + lo */
+    const np_dim *p;
+} np_var;
+
+/* Where a result lies: element i.. of it is element prefix.., i.. of the buffer. */
+typedef struct np_slot {
+    np_node *buf; /* NULL: it is computed where it is used */
+    int nprefix;
+    np_node *prefix[NP_RANK];
+    uint32_t drop;  /* axes that the buffer lacks: they are fixed while it lives */
+} np_slot;
+
+typedef struct np_lower {
+    np_cx *cx;
+    const np_fn *old;
+    np_build *b;
+    const np_knobs *k;
+    np_arena mem;
+    np_slot *slot;      /* by id of the old node: result 0 */
+    np_slot **more;     /* by id: all results, for nodes with several */
+    np_node **time;     /* by id of a scan: its step, while its body is written */
+    np_var var[NP_MAXVARS];
+    int nvars;
+    np_block *group;    /* body of the group being written: constants stand there */
+    np_block *item;     /* where the running item starts: nothing that it loads is written further in */
+    struct np_loaded *loaded; /* what the running item has loaded already */
+} np_lower;
+
+np_slot *np_loops_slot(np_lower *l, const np_node *n, int i);
+const np_slot *np_loops_find(np_lower *l, const np_node *n); /* through picks; NULL: not in memory */
+
+int np_loops_var(np_lower *l, const np_dim *n);
+const np_ix *np_loops_ix(np_lower *l, int var);
+const np_ix *np_loops_ix_node(np_lower *l, np_node *n, uint64_t deps);
+const np_ix *np_loops_ix_add(np_lower *l, const np_ix *x, const np_dim *d);
+np_node *np_loops_at(np_lower *l, const np_ix *x);
+/* The child of an op that only moves values, and the index there. */
+bool np_loops_step(np_lower *l, const np_node *x, const np_ix *const *at, const np_node **child, const np_ix **to);
+
+/* An operation on scalars, put as far out as its operands allow. */
+np_node *np_loops_op(np_lower *l, np_op op, int n, np_node *const *arg, const np_extra *x);
+np_node *np_loops_op2(np_lower *l, np_op op, np_node *x, np_node *y);
+np_node *np_loops_num(np_lower *l, np_dtype d, double v);
+np_node *np_loops_int(np_lower *l, int64_t v);
+np_node *np_loops_dim(np_lower *l, const np_dim *d);
+np_node *np_loops_cast(np_lower *l, np_node *x, np_dtype d);
+
+/* ---- loops_value.c: the code for one element of a tensor. */
+np_node *np_loops_value(np_lower *l, const np_node *x, const np_ix *const *at);
+np_node *np_loops_load(np_lower *l, np_node *buf, int n, np_node *const *at);
+void np_loops_begin_item(np_lower *l);
+
+/* ---- loops_reduce.c */
+np_node *np_loops_sum(np_lower *l, const np_node *x, const np_ix *const *at); /* an element of a contract or reduce */
+/* Opens a loop over a variable; close ends it without results. */
+np_node *np_loops_open(np_lower *l, int var);
+void np_loops_close(np_lower *l, np_node *loop);
+
+/* ---- loops_item.c: a whole tensor into memory. */
+void np_loops_item(np_lower *l, const np_node *root, const np_slot *to);
+
+/* ---- loops_scan.c */
+void np_loops_scan(np_lower *l, const np_node *scan);
+void np_loops_cond(np_lower *l, const np_node *cond);
+
+/* ---- loops.c: the statements of a block; results of what stands in it get memory. */
+void np_loops_block(np_lower *l, const np_block *b);
+np_slot np_loops_alloc(np_lower *l, const np_type *t, np_str name);
+
+#endif

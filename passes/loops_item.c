@@ -1,0 +1,53 @@
+/* A whole tensor into memory: a nest over its axes that stores one element
+ * after the other. What is put together from parts (concat, append) is stored
+ * part by part, so that no element has to ask where it comes from. */
+#include "loops.h"
+
+#include <string.h>
+
+static void store(np_lower *l, const np_slot *to, np_node *v, int rank, const np_ix *const *at)
+{
+    np_node *i[NP_RANK];
+    int n = 0;
+    for (int k = 0; k < to->nprefix; k++) i[n++] = to->prefix[k];
+    for (int k = 0; k < rank; k++)
+        if (!(to->drop >> k & 1)) i[n++] = np_loops_at(l, at[k]);
+    np_build_store(l->b, to->buf, v, n, i);
+}
+/* The elements of x to where the result has them, `shift` further along axis k. */
+static void nest(np_lower *l, const np_node *x, const np_slot *to, int k, const np_dim *shift)
+{
+    const np_ix *at[NP_RANK], *where[NP_RANK];
+    np_node *loop[NP_RANK];
+    int rank = x->type->rank;
+    np_loops_begin_item(l);
+    for (int i = 0; i < rank; i++) {
+        int v = np_loops_var(l, x->type->dim[i]);
+        loop[i] = np_loops_open(l, v);
+        at[i] = where[i] = np_loops_ix(l, v);
+    }
+    if (shift) where[k] = np_loops_ix_add(l, at[k], shift);
+    store(l, to, np_loops_value(l, x, at), rank, where);
+    for (int i = rank - 1; i >= 0; i--) np_loops_close(l, loop[i]);
+}
+
+void np_loops_item(np_lower *l, const np_node *root, const np_slot *to)
+{
+    int k = root->attr[0] ? (int)root->attr[0]->k : 0;
+    l->b->loc = root->loc;
+    if (root->op == NP_APPEND) {
+        const np_slot *past = root->nargs > 1 ? np_loops_find(l, root->arg[1]) : NULL;
+        if (root->nargs > 1 && !(past && past->buf == to->buf)) nest(l, root->arg[1], to, k, NULL);
+        nest(l, root->arg[0], to, k, root->attr[1]);
+        return;
+    }
+    if (root->op != NP_CONCAT) {
+        nest(l, root, to, 0, NULL);
+        return;
+    }
+    const np_dim *shift = np_dim_const(l->cx, 0);
+    for (int i = 0; i < root->nargs; i++) {
+        nest(l, root->arg[i], to, k, shift);
+        shift = np_dim_add(l->cx, shift, root->arg[i]->type->dim[k]);
+    }
+}

@@ -1,0 +1,102 @@
+/* Bodies that run again or not at all: scan and cond.
+ *
+ * A scan is a loop over time. Its stacked results have one row a step, so the
+ * body's outputs are stored there directly. The state lies in one buffer; what
+ * the body yields as the next state is computed beside it and copied at the end
+ * of the step, unless it can be written in place. */
+#include "loops.h"
+
+#include <string.h>
+
+static void copy(np_lower *l, const np_node *like, const np_slot *from, const np_slot *to)
+{
+    const np_ix *at[NP_RANK];
+    np_node *loop[NP_RANK], *i[NP_RANK], *j[NP_RANK];
+    int rank = like->type->rank, n = 0, m = 0;
+    np_loops_begin_item(l);
+    for (int k = 0; k < from->nprefix; k++) i[n++] = from->prefix[k];
+    for (int k = 0; k < to->nprefix; k++) j[m++] = to->prefix[k];
+    for (int k = 0; k < rank; k++) {
+        int v = np_loops_var(l, like->type->dim[k]);
+        loop[k] = np_loops_open(l, v);
+        at[k] = np_loops_ix(l, v);
+        i[n++] = j[m++] = np_loops_at(l, at[k]);
+    }
+    np_build_store(l->b, to->buf, np_loops_load(l, from->buf, n, i), m, j);
+    for (int k = rank - 1; k >= 0; k--) np_loops_close(l, loop[k]);
+}
+
+/* A yield of a body into its place: results of groups in it were stored there already. */
+static void yield_to(np_lower *l, const np_node *y, const np_slot *to)
+{
+    const np_slot *s = np_loops_find(l, y);
+    if (!(s && s->buf == to->buf && s->nprefix == to->nprefix)) np_loops_item(l, y, to);
+}
+/* Gives the result of a node in body b that is yielded (and nothing but this yield) the place `to`. */
+static void aim(np_lower *l, const np_block *b, const np_node *y, const np_slot *to)
+{
+    const np_node *n = y->op == NP_PICK ? y->arg[0] : y;
+    bool makes = n->op == NP_GROUP || n->op == NP_SCAN || n->op == NP_COND;
+    if (!makes || n->in != b) return;
+    np_slot *s = np_loops_slot(l, n, y->op == NP_PICK ? (int)y->attr[0]->k : 0);
+    if (!s->buf) *s = *to;
+}
+
+void np_loops_scan(np_lower *l, const np_node *scan)
+{
+    const np_block *body = scan->body[0];
+    int seq = (int)scan->attr[0]->k, nstates = scan->nargs - seq, nouts = body->last->nargs - nstates;
+    np_slot next[64];
+    if (nstates > (int)NP_LEN(next)) np_bug(l->cx, "a scan with %d states", nstates);
+    for (int i = 0; i < nstates; i++) { /* the buffer of the result is the state */
+        np_slot *state = np_loops_slot(l, scan, nouts + i);
+        const np_slot *init = np_loops_find(l, scan->arg[seq + i]);
+        if (!init || init->buf != state->buf) np_loops_item(l, scan->arg[seq + i], state);
+        *np_loops_slot(l, body->param[seq + i], 0) = *state;
+    }
+    np_loops_begin_item(l);
+    int v = np_loops_var(l, scan->attr[1]);
+    np_node *loop = np_loops_open(l, v), *t = l->var[v].at;
+    if (np_dim_is(scan->attr[2], 1)) {
+        np_node *last = np_loops_dim(l, np_dim_sub(l->cx, scan->attr[1], np_dim_const(l->cx, 1)));
+        t = np_loops_op2(l, NP_SUB, last, t);
+    }
+    l->time[scan->id] = t;
+    np_slot out[64];
+    for (int i = 0; i < nouts && i < (int)NP_LEN(out); i++) {
+        out[i] = *np_loops_slot(l, scan, i);
+        out[i].prefix[out[i].nprefix++] = t;
+        aim(l, body, body->last->arg[i], &out[i]);
+    }
+    np_loops_block(l, body);
+    for (int i = 0; i < nouts; i++) yield_to(l, body->last->arg[i], &out[i]);
+    for (int i = 0; i < nstates; i++) { /* all are known before the first is overwritten */
+        const np_node *y = body->last->arg[nouts + i];
+        const np_slot *s = np_loops_find(l, y);
+        if (y == body->param[seq + i]) continue;
+        if (s && s->buf != np_loops_slot(l, scan, nouts + i)->buf && y->op != NP_PARAM) {
+            next[i] = *s;
+            continue;
+        }
+        next[i] = np_loops_alloc(l, y->type, y->name);
+        np_loops_item(l, y, &next[i]);
+    }
+    for (int i = 0; i < nstates; i++)
+        if (body->last->arg[nouts + i] != body->param[seq + i]) copy(l, body->last->arg[nouts + i], &next[i], np_loops_slot(l, scan, nouts + i));
+    np_loops_close(l, loop);
+}
+
+void np_loops_cond(np_lower *l, const np_node *cond)
+{
+    np_loops_begin_item(l);
+    np_node *c = np_loops_value(l, cond->arg[0], NULL);
+    np_node *n = np_build_open(l->b, NP_COND, 1, &c, NULL);
+    for (int side = 0; side < 2; side++) {
+        const np_block *body = cond->body[side];
+        if (side) np_build_else(l->b, n, 0, NULL);
+        for (int i = 0; i < body->last->nargs; i++) aim(l, body, body->last->arg[i], np_loops_slot(l, cond, i));
+        np_loops_block(l, body);
+        for (int i = 0; i < body->last->nargs; i++) yield_to(l, body->last->arg[i], np_loops_slot(l, cond, i));
+    }
+    np_build_close(l->b, n, 0, NULL);
+}

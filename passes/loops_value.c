@@ -1,0 +1,177 @@
+/* The code for one element. np_loops_value follows the index through whatever
+ * is not in memory: elementwise ops are computed, ops that move values become
+ * index arithmetic, pad, concat, window and gather become selects and clamps
+ * (so that every load is inside its buffer whatever is selected), and what lies
+ * in memory is loaded, once for each index. */
+#include "loops.h"
+
+#include <string.h>
+
+typedef struct np_loaded {
+    np_node *load;
+    struct np_loaded *next;
+} loaded;
+
+void np_loops_begin_item(np_lower *l)
+{
+    l->item = l->b->at;
+    l->loaded = NULL;
+    l->nvars = 0;
+}
+static int depth(const np_block *b)
+{
+    int n = 0;
+    while ((b = b->outer)) n++;
+    return n;
+}
+static bool encloses(const np_block *outer, const np_block *b)
+{
+    while (b && b != outer) b = b->outer;
+    return b != NULL;
+}
+np_node *np_loops_load(np_lower *l, np_node *buf, int n, np_node *const *at)
+{
+    for (loaded *p = l->loaded; p; p = p->next)
+        if (p->load->arg[0] == buf && encloses(p->load->in, l->b->at) && (n == 0 || memcmp(p->load->arg + 1, at, (size_t)n * sizeof *at) == 0)) return p->load;
+    np_block *here = l->b->at, *to = l->item;
+    for (int i = 0; i < n; i++)
+        if (depth(at[i]->in) > depth(to)) to = at[i]->in;
+    l->b->at = to;
+    loaded *p = np_arena_alloc(&l->mem, sizeof *p);
+    *p = (loaded){np_build_load(l->b, buf, n, at), l->loaded};
+    l->loaded = p;
+    l->b->at = here;
+    return p->load;
+}
+static np_node *from_slot(np_lower *l, const np_slot *s, int rank, const np_ix *const *at)
+{
+    np_node *i[NP_RANK];
+    int n = 0;
+    for (int k = 0; k < s->nprefix; k++) i[n++] = s->prefix[k];
+    for (int k = 0; k < rank; k++)
+        if (!(s->drop >> k & 1)) i[n++] = np_loops_at(l, at[k]);
+    return np_loops_load(l, s->buf, n, i);
+}
+/* A buffer that stands at top: made once, shared by all groups. */
+static np_node *at_top(np_lower *l, const np_node *x)
+{
+    np_block *here = l->b->at;
+    l->b->at = &l->b->fn->top;
+    np_node *n = x->op == NP_WEIGHT ? np_build_weight(l->b, x->sym) : np_build_list(l->b, x->type, x->data);
+    if (!n->name) n->name = x->name;
+    l->b->at = here;
+    return n;
+}
+
+/* ---- ops whose operand's index is not always inside */
+static np_node *clamp(np_lower *l, np_node *i, const np_dim *n)
+{
+    np_node *last = np_loops_op2(l, NP_SUB, np_loops_dim(l, n), np_loops_int(l, 1));
+    return np_loops_op2(l, NP_MAX, np_loops_op2(l, NP_MIN, i, last), np_loops_int(l, 0));
+}
+static np_node *choose(np_lower *l, np_node *c, np_node *x, np_node *y)
+{
+    return np_loops_op(l, NP_SELECT, 3, (np_node *[]){c, x, y}, NULL);
+}
+/* x with axis k at the clamped index i. */
+static np_node *clamped(np_lower *l, const np_node *x, const np_ix *const *at, int k, np_node *i)
+{
+    const np_ix *to[NP_RANK];
+    memcpy(to, at, (size_t)x->type->rank * sizeof *to);
+    to[k] = np_loops_ix_node(l, clamp(l, i, x->type->dim[k]), 0);
+    return np_loops_value(l, x, to);
+}
+static np_node *pad(np_lower *l, const np_node *x, const np_ix *const *at)
+{
+    int k = (int)x->attr[0]->k;
+    const np_node *in = x->arg[0];
+    np_node *i = np_loops_op2(l, NP_SUB, np_loops_at(l, at[k]), np_loops_dim(l, x->attr[1]));
+    np_node *c = np_loops_op2(l, NP_AND, np_loops_op2(l, NP_LE, np_loops_int(l, 0), i), np_loops_op2(l, NP_LT, i, np_loops_dim(l, in->type->dim[k])));
+    return choose(l, c, clamped(l, in, at, k, i), np_loops_num(l, x->type->dtype, x->num));
+}
+static np_node *concat(np_lower *l, const np_node *x, const np_ix *const *at)
+{
+    int k = (int)x->attr[0]->k;
+    np_node *i = np_loops_at(l, at[k]), *r = NULL;
+    const np_dim *end = x->type->dim[k];
+    for (int p = x->nargs - 1; p >= 0; p--) { /* last one innermost */
+        const np_dim *start = np_dim_sub(l->cx, end, x->arg[p]->type->dim[k]);
+        np_node *v = clamped(l, x->arg[p], at, k, np_loops_op2(l, NP_SUB, i, np_loops_dim(l, start)));
+        r = r ? choose(l, np_loops_op2(l, NP_LT, i, np_loops_dim(l, end)), v, r) : v;
+        end = start;
+    }
+    return r;
+}
+static np_node *append(np_lower *l, const np_node *x, const np_ix *const *at)
+{
+    int k = (int)x->attr[0]->k;
+    np_node *i = np_loops_at(l, at[k]), *n = np_loops_dim(l, x->attr[1]);
+    np_node *v = clamped(l, x->arg[0], at, k, np_loops_op2(l, NP_SUB, i, n));
+    return x->nargs == 1 ? v : choose(l, np_loops_op2(l, NP_LT, i, n), clamped(l, x->arg[1], at, k, i), v);
+}
+static np_node *window(np_lower *l, const np_node *x, const np_ix *const *at)
+{
+    int k = (int)x->attr[0]->k;
+    int64_t back = x->attr[1]->k - 1;
+    np_node *t = np_loops_op2(l, NP_ADD, np_loops_at(l, at[k]), np_loops_at(l, at[x->type->rank - 1]));
+    np_node *i = np_loops_op2(l, NP_SUB, t, np_loops_int(l, back));
+    np_node *before = x->nargs > 1 ? clamped(l, x->arg[1], at, k, t) : np_loops_num(l, x->type->dtype, 0);
+    return choose(l, np_loops_op2(l, NP_LT, i, np_loops_int(l, 0)), before, clamped(l, x->arg[0], at, k, i));
+}
+static np_node *gather(np_lower *l, const np_node *x, const np_ix *const *at)
+{
+    const np_node *table = x->arg[0], *index = x->arg[1];
+    int batch = (int)x->attr[0]->k, n = index->type->rank;
+    const np_ix *to[NP_RANK];
+    np_node *i = np_loops_cast(l, np_loops_value(l, index, at), NP_I64);
+    for (int k = 0; k < batch; k++) to[k] = at[k];
+    to[batch] = np_loops_ix_node(l, clamp(l, i, table->type->dim[batch]), 0);
+    for (int k = batch + 1; k < table->type->rank; k++) to[k] = at[n + k - batch - 1];
+    return np_loops_value(l, table, to);
+}
+
+static np_node *elementwise(np_lower *l, const np_node *x, const np_ix *const *at)
+{
+    np_node *arg[3];
+    for (int i = 0; i < x->nargs; i++) arg[i] = np_loops_value(l, x->arg[i], at);
+    l->b->loc = x->loc;
+    return np_loops_op(l, x->op, x->nargs, arg, &(np_extra){.sym = x->sym});
+}
+/* A parameter of a body: the slice of what is fed at the running step. */
+static np_node *fed(np_lower *l, const np_node *x, const np_ix *const *at)
+{
+    const np_node *scan = x->in->owner;
+    const np_ix *to[NP_RANK];
+    int i = 0;
+    while (scan->body[0]->param[i] != x) i++;
+    to[0] = np_loops_ix_node(l, l->time[scan->id], 0);
+    memcpy(to + 1, at, (size_t)x->type->rank * sizeof *to);
+    return np_loops_value(l, scan->arg[i], to);
+}
+
+np_node *np_loops_value(np_lower *l, const np_node *x, const np_ix *const *at)
+{
+    const np_ix *to[NP_RANK];
+    const np_node *child;
+    const np_slot *s;
+    while (!(s = np_loops_find(l, x)) && np_loops_step(l, x, at, &child, to)) x = child, at = to;
+    if (s) return from_slot(l, s, x->type->rank, at);
+    if (np_op_info(x->op)->cls == NP_ELEM) return elementwise(l, x, at);
+    switch (x->op) {
+    case NP_CONST:
+        if (!x->data) return np_loops_num(l, x->type->dtype, x->num);
+        return from_slot(l, &(np_slot){.buf = at_top(l, x)}, x->type->rank, at);
+    case NP_WEIGHT: return from_slot(l, &(np_slot){.buf = at_top(l, x)}, x->type->rank, at);
+    case NP_IOTA: return np_loops_cast(l, np_loops_at(l, at[0]), NP_I32);
+    case NP_SIZE: return np_loops_op(l, NP_SIZE, 0, NULL, &(np_extra){.attr = {x->attr[0]}});
+    case NP_PARAM: return fed(l, x, at);
+    case NP_PAD: return pad(l, x, at);
+    case NP_CONCAT: return concat(l, x, at);
+    case NP_APPEND: return append(l, x, at);
+    case NP_WINDOW: return window(l, x, at);
+    case NP_GATHER: return gather(l, x, at);
+    case NP_CONTRACT:
+    case NP_REDUCE: return np_loops_sum(l, x, at);
+    default: np_bug(l->cx, "%s has no place in memory when it is used", np_op_info(x->op)->text);
+    }
+}
