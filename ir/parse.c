@@ -417,6 +417,13 @@ static void read_stage(np_parser *p, np_fn *f, const outs *o)
         f->grow = NULL;
     } else if (o->n) np_parse_fail(p, "outputs are parameters from stage loop on");
 }
+/* A state that grows along time comes back longer than it went in. */
+static bool grows_to(np_cx *cx, const np_type *was, const np_type *now)
+{
+    for (int k = 0; k < was->rank && now->rank == was->rank; k++)
+        if (was->dim[k]->kind == NP_DIM_SYM && was->dim[k]->role == NP_ROLE_PAST && np_type_set(cx, was, k, now->dim[k]) == now) return true;
+    return false;
+}
 static bool end_fn(reader *r, const stmt *ret, const outs *o)
 {
     np_parser *p = &r->p;
@@ -434,7 +441,7 @@ static bool end_fn(reader *r, const stmt *ret, const outs *o)
     for (int i = 0; !p->bad && i < ret->nargs; i++) {
         const np_type *t = i < n ? (o->n ? o->type[i] : NULL) : f->top.param[f->ninputs + i - n]->type;
         if (ret->arg[i]->type->tuple) np_parse_fail(p, "ret: operand %d is several results, pick one", i);
-        else if (t && t != ret->arg[i]->type)
+        else if (t && t != ret->arg[i]->type && !(i >= n && grows_to(p->cx, t, ret->arg[i]->type)))
             np_parse_fail(p, "ret: operand %d is %s, not %s", i, np_type_str(p->cx, ret->arg[i]->type), np_type_str(p->cx, t));
     }
     if (p->bad) return false;

@@ -43,15 +43,25 @@ static int own_cost(const np_node *n)
     case NP_MOD:
     case NP_IDIV: return 3;
     case NP_CAST: return 0;
+    case NP_CONTRACT: return 1;
     case NP_PAD:
     case NP_CONCAT:
     case NP_GATHER: return 2;
     default: return np_op_info(n->op)->cls == NP_ELEM;
     }
 }
+/* An outer product sums nothing: it is as elementwise as mul. */
+static bool sums(const np_node *n)
+{
+    if (n->op != NP_CONTRACT) return n->op == NP_REDUCE;
+    const char *out = strstr(n->sym, "->") + 2;
+    for (const char *s = n->sym; s < out - 2; s++)
+        if (*s != ',' && !strchr(out, *s)) return true;
+    return false;
+}
 static bool always_kept(const np_node *n)
 {
-    return n->op == NP_CONTRACT || n->op == NP_REDUCE || n->op == NP_SCAN || n->op == NP_COND || n->op == NP_APPEND || n->op == NP_GROUP;
+    return sums(n) || n->op == NP_SCAN || n->op == NP_COND || n->op == NP_APPEND || n->op == NP_GROUP;
 }
 static void add_cost(void *env, const np_node *n)
 {
@@ -68,7 +78,7 @@ static void read_by(decide *d, const np_node *x, const np_node *n)
     use *to = &d->use[x->id], *of = &d->use[n->id];
     bool own = u->kept[n->id] || n->op == NP_YIELD || n->op == NP_RET;
     const np_node *group = own ? n : u->reader[n->id];
-    if (n->op == NP_CONTRACT || n->op == NP_SCAN || x->in != n->in || n->op == NP_WINDOW) to->again = true;
+    if (sums(n) || n->op == NP_SCAN || x->in != n->in || n->op == NP_WINDOW) to->again = true;
     if (n->op == NP_EXPAND && !np_dim_is(n->attr[1], 1)) to->again |= u->cost[x->id] >= 3;
     if (!own && of->again) to->again = true;
     u->reader[x->id] = !to->any || u->reader[x->id] == group ? group : &np_fuse_many;

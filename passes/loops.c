@@ -10,23 +10,23 @@
 #include <string.h>
 
 /* ---- where results lie */
-np_slot *np_loops_slot(np_lower *l, const np_node *n, int i)
+np_spot *np_loops_slot(np_lower *l, const np_node *n, int i)
 {
     if (!n->type->tuple) return &l->slot[n->id];
-    if (!l->more[n->id]) l->more[n->id] = np_arena_array(&l->mem, (size_t)n->type->width + 1, sizeof(np_slot));
+    if (!l->more[n->id]) l->more[n->id] = np_arena_array(&l->mem, (size_t)n->type->width + 1, sizeof(np_spot));
     return &l->more[n->id][i];
 }
-const np_slot *np_loops_find(np_lower *l, const np_node *n)
+const np_spot *np_loops_find(np_lower *l, const np_node *n)
 {
     if (n->type->tuple) return NULL;
-    const np_slot *s = n->op == NP_PICK ? np_loops_slot(l, n->arg[0], (int)n->attr[0]->k) : &l->slot[n->id];
+    const np_spot *s = n->op == NP_PICK ? np_loops_slot(l, n->arg[0], (int)n->attr[0]->k) : &l->slot[n->id];
     return s->buf ? s : NULL;
 }
-np_slot np_loops_alloc(np_lower *l, const np_type *t, np_str name)
+np_spot np_loops_alloc(np_lower *l, const np_type *t, np_str name)
 {
     np_block *here = l->b->at;
     l->b->at = &l->b->fn->top;
-    np_slot s = {.buf = np_build_alloc(l->b, name, t)};
+    np_spot s = {.buf = np_build_alloc(l->b, name, t)};
     l->b->at = here;
     return s;
 }
@@ -39,7 +39,7 @@ static bool makes(const np_node *n)
 static void give_memory(np_lower *l, const np_node *n)
 {
     for (int i = 0; i < np_result_count(n); i++) {
-        np_slot *s = np_loops_slot(l, n, i);
+        np_spot *s = np_loops_slot(l, n, i);
         if (!s->buf) *s = np_loops_alloc(l, np_result_type(n, i), n->name);
     }
 }
@@ -49,12 +49,12 @@ static void group_body(np_lower *l, const np_node *g)
     for (int i = 0; i < b->last->nargs; i++) { /* what stands in the body and is its result */
         const np_node *y = b->last->arg[i], *n = y->op == NP_PICK ? y->arg[0] : y;
         if (!makes(n) || n->in != b) continue;
-        np_slot *s = np_loops_slot(l, n, y->op == NP_PICK ? (int)y->attr[0]->k : 0);
+        np_spot *s = np_loops_slot(l, n, y->op == NP_PICK ? (int)y->attr[0]->k : 0);
         if (!s->buf) *s = *np_loops_slot(l, g, i);
     }
     np_loops_block(l, b);
     for (int i = 0; i < b->last->nargs; i++) {
-        const np_slot *from = np_loops_find(l, b->last->arg[i]), *to = np_loops_slot(l, g, i);
+        const np_spot *from = np_loops_find(l, b->last->arg[i]), *to = np_loops_slot(l, g, i);
         if (!from || from->buf != to->buf) np_loops_item(l, b->last->arg[i], to);
     }
 }
@@ -107,11 +107,11 @@ static void make_params(np_lower *l)
         l->b->loc = p->loc;
         np_node *n = np_build_param(l->b, state < 0 ? NP_IN : NP_STATE, p->name, t);
         n->axes = p->axes;
-        l->slot[p->id] = (np_slot){.buf = n};
+        l->slot[p->id] = (np_spot){.buf = n};
     }
     for (int i = 0; i < f->nouts; i++) np_build_param(l->b, NP_OUT, f->out_name[i], f->out_type[i]);
 }
-static np_slot *result_of(np_lower *l, const np_node *y)
+static np_spot *result_of(np_lower *l, const np_node *y)
 {
     const np_node *n = y->op == NP_PICK ? y->arg[0] : y;
     return n->op == NP_GROUP ? np_loops_slot(l, n, y->op == NP_PICK ? (int)y->attr[0]->k : 0) : NULL;
@@ -130,7 +130,7 @@ static void aim_results(np_lower *l)
 {
     const np_fn *f = l->old;
     for (int i = 0; i < f->nouts + f->nstates; i++) {
-        np_slot *s = result_of(l, f->top.last->arg[i]);
+        np_spot *s = result_of(l, f->top.last->arg[i]);
         if (!s || s->buf) continue;
         if (i < f->nouts) s->buf = l->b->fn->top.param[f->ninputs + f->nstates + i];
         else if (extends(f->top.last->arg[i], f->top.param[f->ninputs + i - f->nouts])) s->buf = l->b->fn->top.param[f->ninputs + i - f->nouts];
@@ -143,8 +143,8 @@ static void copy_results(np_lower *l)
     for (int i = 0; i < f->nouts + f->nstates; i++) {
         const np_node *y = f->top.last->arg[i];
         int param = i < f->nouts ? f->ninputs + f->nstates + i : f->ninputs + i - f->nouts;
-        np_slot to = {.buf = l->b->fn->top.param[param]};
-        const np_slot *from = np_loops_find(l, y);
+        np_spot to = {.buf = l->b->fn->top.param[param]};
+        const np_spot *from = np_loops_find(l, y);
         if (from && from->buf == to.buf) continue;
         np_node *g = np_build_open(l->b, NP_GROUP, 0, NULL, &(np_extra){.sym = np_str_fmt(l->cx, "keep.%s", to.buf->name ? to.buf->name : "result")});
         l->group = g->body[0];

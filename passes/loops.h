@@ -27,12 +27,12 @@ typedef struct np_var { /* one loop of the nest, or two where the axis was taken
 } np_var;
 
 /* Where a result lies: element i.. of it is element prefix.., i.. of the buffer. */
-typedef struct np_slot {
+typedef struct np_spot {
     np_node *buf; /* NULL: it is computed where it is used */
     int nprefix;
     np_node *prefix[NP_RANK];
     uint32_t drop;  /* axes that the buffer lacks: they are fixed while it lives */
-} np_slot;
+} np_spot;
 
 typedef struct np_lower {
     np_cx *cx;
@@ -40,8 +40,8 @@ typedef struct np_lower {
     np_build *b;
     const np_knobs *k;
     np_arena mem;
-    np_slot *slot;      /* by id of the old node: result 0 */
-    np_slot **more;     /* by id: all results, for nodes with several */
+    np_spot *slot;      /* by id of the old node: result 0 */
+    np_spot **more;     /* by id: all results, for nodes with several */
     np_node **time;     /* by id of a scan: its step, while its body is written */
     np_var var[NP_MAXVARS];
     int nvars;
@@ -50,8 +50,8 @@ typedef struct np_lower {
     struct np_loaded *loaded; /* what the running item has loaded already */
 } np_lower;
 
-np_slot *np_loops_slot(np_lower *l, const np_node *n, int i);
-const np_slot *np_loops_find(np_lower *l, const np_node *n); /* through picks; NULL: not in memory */
+np_spot *np_loops_slot(np_lower *l, const np_node *n, int i);
+const np_spot *np_loops_find(np_lower *l, const np_node *n); /* through picks; NULL: not in memory */
 
 int np_loops_var(np_lower *l, const np_dim *n);
 const np_ix *np_loops_ix(np_lower *l, int var);
@@ -81,7 +81,7 @@ np_node *np_loops_open(np_lower *l, int var);
 void np_loops_close(np_lower *l, np_node *loop);
 
 /* ---- loops_item.c: a whole tensor into memory. */
-void np_loops_item(np_lower *l, const np_node *root, const np_slot *to);
+void np_loops_item(np_lower *l, const np_node *root, const np_spot *to);
 
 /* ---- loops_scan.c */
 void np_loops_scan(np_lower *l, const np_node *scan);
@@ -89,6 +89,6 @@ void np_loops_cond(np_lower *l, const np_node *cond);
 
 /* ---- loops.c: the statements of a block; results of what stands in it get memory. */
 void np_loops_block(np_lower *l, const np_block *b);
-np_slot np_loops_alloc(np_lower *l, const np_type *t, np_str name);
+np_spot np_loops_alloc(np_lower *l, const np_type *t, np_str name);
 
 #endif

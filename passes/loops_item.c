@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-static void store(np_lower *l, const np_slot *to, np_node *v, int rank, const np_ix *const *at)
+static void store(np_lower *l, const np_spot *to, np_node *v, int rank, const np_ix *const *at)
 {
     np_node *i[NP_RANK];
     int n = 0;
@@ -15,7 +15,7 @@ static void store(np_lower *l, const np_slot *to, np_node *v, int rank, const np
     np_build_store(l->b, to->buf, v, n, i);
 }
 /* The elements of x to where the result has them, `shift` further along axis k. */
-static void nest(np_lower *l, const np_node *x, const np_slot *to, int k, const np_dim *shift)
+static void nest(np_lower *l, const np_node *x, const np_spot *to, int k, const np_dim *shift)
 {
     const np_ix *at[NP_RANK], *where[NP_RANK];
     np_node *loop[NP_RANK];
@@ -31,12 +31,12 @@ static void nest(np_lower *l, const np_node *x, const np_slot *to, int k, const 
     for (int i = rank - 1; i >= 0; i--) np_loops_close(l, loop[i]);
 }
 
-void np_loops_item(np_lower *l, const np_node *root, const np_slot *to)
+void np_loops_item(np_lower *l, const np_node *root, const np_spot *to)
 {
     int k = root->attr[0] ? (int)root->attr[0]->k : 0;
     l->b->loc = root->loc;
     if (root->op == NP_APPEND) {
-        const np_slot *past = root->nargs > 1 ? np_loops_find(l, root->arg[1]) : NULL;
+        const np_spot *past = root->nargs > 1 ? np_loops_find(l, root->arg[1]) : NULL;
         if (root->nargs > 1 && !(past && past->buf == to->buf)) nest(l, root->arg[1], to, k, NULL);
         nest(l, root->arg[0], to, k, root->attr[1]);
         return;

@@ -67,7 +67,7 @@ np_node *np_loops_sum(np_lower *l, const np_node *x, const np_ix *const *at)
                 (o ? s.b : s.a)[i] = letter[c];
             }
     }
-    np_node *r = nest(&s, 0, np_loops_num(l, x->type->dtype, start(x)));
+    np_node *r = s.n == 0 ? term(&s) : nest(&s, 0, np_loops_num(l, x->type->dtype, start(x)));
     l->nvars = from;
     return r;
 }

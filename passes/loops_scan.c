@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-static void copy(np_lower *l, const np_node *like, const np_slot *from, const np_slot *to)
+static void copy(np_lower *l, const np_node *like, const np_spot *from, const np_spot *to)
 {
     const np_ix *at[NP_RANK];
     np_node *loop[NP_RANK], *i[NP_RANK], *j[NP_RANK];
@@ -27,18 +27,18 @@ static void copy(np_lower *l, const np_node *like, const np_slot *from, const np
 }
 
 /* A yield of a body into its place: results of groups in it were stored there already. */
-static void yield_to(np_lower *l, const np_node *y, const np_slot *to)
+static void yield_to(np_lower *l, const np_node *y, const np_spot *to)
 {
-    const np_slot *s = np_loops_find(l, y);
+    const np_spot *s = np_loops_find(l, y);
     if (!(s && s->buf == to->buf && s->nprefix == to->nprefix)) np_loops_item(l, y, to);
 }
 /* Gives the result of a node in body b that is yielded (and nothing but this yield) the place `to`. */
-static void aim(np_lower *l, const np_block *b, const np_node *y, const np_slot *to)
+static void aim(np_lower *l, const np_block *b, const np_node *y, const np_spot *to)
 {
     const np_node *n = y->op == NP_PICK ? y->arg[0] : y;
     bool makes = n->op == NP_GROUP || n->op == NP_SCAN || n->op == NP_COND;
     if (!makes || n->in != b) return;
-    np_slot *s = np_loops_slot(l, n, y->op == NP_PICK ? (int)y->attr[0]->k : 0);
+    np_spot *s = np_loops_slot(l, n, y->op == NP_PICK ? (int)y->attr[0]->k : 0);
     if (!s->buf) *s = *to;
 }
 
@@ -46,11 +46,11 @@ void np_loops_scan(np_lower *l, const np_node *scan)
 {
     const np_block *body = scan->body[0];
     int seq = (int)scan->attr[0]->k, nstates = scan->nargs - seq, nouts = body->last->nargs - nstates;
-    np_slot next[64];
+    np_spot next[64];
     if (nstates > (int)NP_LEN(next)) np_bug(l->cx, "a scan with %d states", nstates);
     for (int i = 0; i < nstates; i++) { /* the buffer of the result is the state */
-        np_slot *state = np_loops_slot(l, scan, nouts + i);
-        const np_slot *init = np_loops_find(l, scan->arg[seq + i]);
+        np_spot *state = np_loops_slot(l, scan, nouts + i);
+        const np_spot *init = np_loops_find(l, scan->arg[seq + i]);
         if (!init || init->buf != state->buf) np_loops_item(l, scan->arg[seq + i], state);
         *np_loops_slot(l, body->param[seq + i], 0) = *state;
     }
@@ -62,7 +62,7 @@ void np_loops_scan(np_lower *l, const np_node *scan)
         t = np_loops_op2(l, NP_SUB, last, t);
     }
     l->time[scan->id] = t;
-    np_slot out[64];
+    np_spot out[64];
     for (int i = 0; i < nouts && i < (int)NP_LEN(out); i++) {
         out[i] = *np_loops_slot(l, scan, i);
         out[i].prefix[out[i].nprefix++] = t;
@@ -72,7 +72,7 @@ void np_loops_scan(np_lower *l, const np_node *scan)
     for (int i = 0; i < nouts; i++) yield_to(l, body->last->arg[i], &out[i]);
     for (int i = 0; i < nstates; i++) { /* all are known before the first is overwritten */
         const np_node *y = body->last->arg[nouts + i];
-        const np_slot *s = np_loops_find(l, y);
+        const np_spot *s = np_loops_find(l, y);
         if (y == body->param[seq + i]) continue;
         if (s && s->buf != np_loops_slot(l, scan, nouts + i)->buf && y->op != NP_PARAM) {
             next[i] = *s;

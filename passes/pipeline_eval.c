@@ -22,13 +22,23 @@ static void env_of_case(np_cx *cx, int which, np_env *e)
         np_env_set(e, sym[i], clamp(v, sym[i]->lo, sym[i]->hi));
     }
 }
+/* A growing state is given with what is valid in it, whatever its capacity. */
+static const np_dim *given_dim(const np_fn *f, int i, int k)
+{
+    const np_dim **sym;
+    int state = i - f->ninputs;
+    if (f->grow && state >= 0 && f->grow[state] == k)
+        for (int j = 0, n = np_dim_syms(f->cx, &sym); j < n; j++)
+            if (sym[j]->role == NP_ROLE_PAST) return sym[j];
+    return f->top.param[i]->type->dim[k];
+}
 static bool make_inputs(const np_fn *f, int n, const np_env *e, np_tensor *in)
 {
     for (int i = 0; i < n; i++) {
         const np_type *t = f->top.param[i]->type;
         int64_t dim[NP_RANK];
         for (int k = 0; k < t->rank; k++)
-            if (!np_dim_eval(t->dim[k], e, &dim[k])) return false;
+            if (!np_dim_eval(given_dim(f, i, k), e, &dim[k])) return false;
         in[i] = np_tensor_new(t->dtype, t->rank, dim);
         np_tensor_random(&in[i], 1 + (uint64_t)i);
     }
