@@ -144,7 +144,7 @@ np_node *np_build_op(np_build *b, np_op op, int nargs, np_node *const *arg, cons
     }
     np_extra x = complete(b, op, given);
     np_node *swapped[2];
-    if (np_op_info(op)->comm && nargs == 2) { /* constants last, else by age */
+    if (np_op_info(op)->comm && nargs == 2 && !b->plain) { /* constants last, else by age */
         bool turn = arg[0]->op == NP_CONST ? arg[1]->op != NP_CONST || arg[1]->id < arg[0]->id : arg[1]->op != NP_CONST && arg[1]->id < arg[0]->id;
         swapped[0] = arg[turn], swapped[1] = arg[!turn];
         arg = swapped;
@@ -154,14 +154,14 @@ np_node *np_build_op(np_build *b, np_op op, int nargs, np_node *const *arg, cons
         b->name = NULL;
         return bad(b);
     }
-    np_node *n = np_fold_node(b, op, nargs, arg, &x, t);
+    np_node *n = b->plain && op != NP_PICK ? NULL : np_fold_node(b, op, nargs, arg, &x, t);
     if (n) {
         b->name = NULL;
         return n;
     }
     n = fresh(b, op, nargs, arg, &x, t);
     n->data = x.data;
-    if (shareable(op)) {
+    if (shareable(op) && !b->plain) {
         np_node *known = find(b, n);
         if (known) {
             if (!known->name) known->name = n->name;
@@ -171,7 +171,7 @@ np_node *np_build_op(np_build *b, np_op op, int nargs, np_node *const *arg, cons
     }
     if (x.data) n->data = np_arena_copy(&b->fn->mem, x.data, (size_t)count_of(t) * sizeof *x.data);
     append(b->at, n);
-    if (shareable(op)) insert(b->share, n);
+    if (shareable(op) && !b->plain) insert(b->share, n);
     return n;
 }
 

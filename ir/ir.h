@@ -222,7 +222,8 @@ typedef struct np_build {
     np_block *at;  /* nodes are added at its end */
     np_loc loc;    /* given to new nodes */
     np_str name;   /* hint for the next node made; cleared when used */
-    void *share;   /* private to fn.c */
+    void *share;   /* private to build.c */
+    bool plain;    /* nodes as they are asked for, neither folded nor shared: what tests compare folding with */
 } np_build;
 np_build *np_build_new(np_fn *f); /* lives in f->mem; positioned at f->top */
 
@@ -339,6 +340,7 @@ double np_fold_number(np_op op, np_dtype d, const double *v);
 
 /* ---- parse.c, print.c: text and modules, exact inverses up to renumbering. */
 np_mod *np_parse(np_cx *cx, const char *file, const char *text, size_t n); /* NULL and errors in cx */
+np_mod *np_parse_plain(np_cx *cx, const char *file, const char *text, size_t n); /* neither folds nor shares */
 typedef struct np_print_opts {
     bool loc; /* `!14` after statements */
 } np_print_opts;

@@ -26,7 +26,8 @@ typedef struct reader {
     names names;
     np_str *failed; /* functions that had mistakes: a call of one says nothing more */
     int nfailed, bodies;
-    bool lost; /* the text ended inside a body */
+    bool lost;  /* the text ended inside a body */
+    bool plain; /* neither fold nor share */
 } reader;
 typedef struct stmt { /* taken apart, before it is built */
     np_str name;
@@ -107,7 +108,7 @@ static void read_list(np_parser *p, stmt *s)
     }
     np_parse_want(p, ']');
     if (p->bad) return;
-    if (!s->type) s->type = np_type_tensor(p->cx, NP_F32, 1, (const np_dim *[]){np_dim_const(p->cx, n)});
+    if (!s->type) s->type = s->x.type = np_type_tensor(p->cx, NP_F32, 1, (const np_dim *[]){np_dim_const(p->cx, n)});
     for (int i = 0; i < s->type->rank; i++) want = np_dim_int(s->type->dim[i], &k) && k <= 1 << 28 && want <= 1 << 28 ? want * k : -1;
     if (s->type->tuple || want != n) np_parse_fail(p, "a list of %lld numbers for %s", (long long)n, np_type_str(p->cx, s->type));
     else if (s->type->rank == 0) s->x.num = v[0]; /* one number */
@@ -181,11 +182,11 @@ static void read_head(np_parser *p, stmt *s)
 
 /* ---- bodies */
 static bool read_block(reader *r, stmt *last);
-static void read_with(reader *r, np_block *body)
+static bool read_with(reader *r, np_block *body)
 {
     np_parser *p = &r->p;
     int n = 0;
-    bool with = np_parse_word(p, "with");
+    bool with = np_parse_word(p, "with"), wrong = false;
     p->errline = p->line;
     if (with) {
         np_parse_next(p);
@@ -193,18 +194,26 @@ static void read_with(reader *r, np_block *body)
             np_str name = np_parse_name(p, TOK_VALUE, "a parameter");
             const np_type *t = np_parse_is(p, ',') || p->tok == TOK_LINE || p->bad ? NULL : np_parse_type(p);
             if (p->bad) break;
-            if (n >= body->nparams) np_parse_fail(p, "this body has %d parameters", body->nparams);
-            else if (body->param[n]->op != NP_BAD) {
-                if (t && t != body->param[n]->type) np_parse_fail(p, "%%%s is %s, not %s", name, np_type_str(p->cx, body->param[n]->type), np_type_str(p->cx, t));
-                body->param[n]->name = hint(name);
+            if (n >= body->nparams) {
+                np_parse_fail(p, "this body has %d parameters", body->nparams);
+                break;
             }
-            if (!p->bad) define(r, name, body->param[n++]);
+            np_node *param = body->param[n++];
+            if (param->op != NP_BAD) {
+                if (t && t != param->type) np_parse_fail(p, "%%%s is %s, not %s", name, np_type_str(p->cx, param->type), np_type_str(p->cx, t));
+                param->name = hint(name);
+            }
+            wrong |= p->bad;
+            p->bad = false; /* the others are defined all the same */
+            define(r, name, param);
         } while (np_parse_take(p, ','));
-        if (!p->bad && p->tok != TOK_LINE) np_parse_fail(p, "one line a statement");
+        np_parse_line(p);
     }
-    if (!p->bad && n != body->nparams && (n == 0 || body->param[0]->op != NP_BAD)) np_parse_fail(p, "this body has %d parameters", body->nparams);
+    if (!wrong && !p->bad && n != body->nparams && (n == 0 || body->param[0]->op != NP_BAD)) np_parse_fail(p, "this body has %d parameters", body->nparams);
+    wrong |= p->bad;
     if (with) np_parse_skip(p);
     p->bad = false;
+    return !wrong;
 }
 /* From behind `{` to behind `}`. False: it has no good end, and cannot be closed. */
 static bool read_body(reader *r, np_block *body, stmt *last)
@@ -212,8 +221,8 @@ static bool read_body(reader *r, np_block *body, stmt *last)
     int scope = r->names.n;
     if (r->p.tok == TOK_LINE) np_parse_next(&r->p);
     while (r->p.tok == TOK_LINE) np_parse_next(&r->p);
-    read_with(r, body);
-    bool good = read_block(r, last);
+    bool good = read_with(r, body);
+    good &= read_block(r, last);
     forget(&r->names, scope);
     return good && last->info && last->op == NP_YIELD && !last->poison;
 }
@@ -266,10 +275,10 @@ static np_node *build(reader *r, stmt *s)
         np_node *n = build_body(r, s);
         r->bodies--;
         p->errline = line;
-        if (p->tok != TOK_LINE && !r->lost) np_parse_fail(p, "one line a statement");
+        if (!r->lost) np_parse_line(p);
         return n;
     }
-    if (p->tok != TOK_LINE) np_parse_fail(p, "one line a statement");
+    np_parse_line(p);
     for (int i = 0; i < r->nfailed && s->op == NP_CALL; i++)
         if (r->failed[i] == s->x.sym) return poison(r);
     return p->bad ? poison(r) : np_build_op(r->b, s->op, s->nargs, s->arg, &s->x);
@@ -293,7 +302,7 @@ static void read_stmt(reader *r, stmt *s)
     if (!p->bad) read_rest(r, s);
     bool end = !p->bad && (s->op == NP_YIELD || s->op == NP_RET);
     if (end && s->name) np_parse_fail(p, "%s gives no value", s->info->text);
-    if (end && p->tok != TOK_LINE) np_parse_fail(p, "one line a statement");
+    if (end) np_parse_line(p);
     if (!end && !p->bad) n = build(r, s);
     if (n) compare_types(r, s, n);
     if (n && s->mark && n->id >= before && n->op != NP_BAD) n->loc.line = s->mark;
@@ -312,8 +321,8 @@ static bool read_block(reader *r, stmt *last)
     bool ended = false, good = true;
     while (!np_parse_is(p, '}')) {
         if (p->tok == TOK_END) {
-            p->errline = p->line;
-            if (!r->lost) np_parse_fail(p, "a '}' is missing");
+            p->errline = r->b->fn->loc.line;
+            if (!r->lost) np_parse_fail(p, "@%s: a '}' is missing", r->b->fn->name);
             r->lost = true;
             return false;
         }
@@ -473,6 +482,7 @@ static void read_fn(reader *r)
     int before = p->cx->nerrors;
     f->loc = np_parse_loc(p);
     r->b = np_build_new(f);
+    r->b->plain = r->plain;
     read_params(r);
     read_outs(p, o);
     read_stage(p, f, o);
@@ -500,8 +510,9 @@ static void read_dim(reader *r)
     np_parser *p = &r->p;
     np_parse_next(p);
     np_str name = np_parse_name(p, TOK_NAME, "the name of a size");
-    for (int i = 0; i < p->nsyms; i++)
-        if (!p->bad && p->sym[i]->name == name) np_parse_fail(p, "the size %s is declared already", name);
+    bool again = false;
+    for (int i = 0; i < p->nsyms; i++) again |= p->sym[i]->name == name;
+    if (!p->bad && again) np_parse_fail(p, "the size %s is declared already", name);
     if (!p->bad && p->nsyms == (int)NP_LEN(p->sym)) np_parse_fail(p, "more than %d sizes", p->nsyms);
     if (!p->bad && !np_parse_word(p, "in")) np_parse_fail(p, "'in' is wanted: dim T in 1..512");
     np_parse_next(p);
@@ -514,8 +525,8 @@ static void read_dim(reader *r)
     if (role != NP_ROLE_NONE) np_parse_next(p);
     for (int i = 0; i < p->nsyms && role != NP_ROLE_NONE; i++)
         if (p->sym[i]->role == role) np_parse_fail(p, "%s has this role already", p->sym[i]->name);
-    if (!p->bad && p->tok != TOK_LINE && p->tok != TOK_END) np_parse_fail(p, "one line a statement");
-    if (*name && p->nsyms < (int)NP_LEN(p->sym)) { /* declared even if it is wrong: its uses are not */
+    np_parse_line(p);
+    if (*name && !again && p->nsyms < (int)NP_LEN(p->sym)) { /* declared even if it is wrong: its uses are not */
         const np_dim *d = p->sym[p->nsyms++] = np_dim_sym(p->cx, name);
         np_dim_declare(p->cx, d, p->bad ? 0 : lo, p->bad ? INT32_MAX : hi, p->bad ? NP_ROLE_NONE : role);
     }
@@ -551,13 +562,14 @@ static void read_weight(reader *r)
     } else if (!p->bad) {
         np_mod_declare(p->mod, np_parse_loc(p), name, t);
     }
-    if (!p->bad && p->tok != TOK_LINE && p->tok != TOK_END) np_parse_fail(p, "one line a statement");
+    np_parse_line(p);
     np_parse_skip(p);
 }
 
-np_mod *np_parse(np_cx *cx, const char *file, const char *text, size_t n)
+static np_mod *read_mod(np_cx *cx, const char *file, const char *text, size_t n, bool plain)
 {
     reader *r = np_arena_alloc(&cx->tmp, sizeof *r);
+    r->plain = plain;
     np_parser *p = &r->p;
     int before = cx->nerrors;
     *p = (np_parser){.cx = cx, .mod = np_mod_new(cx, file), .file = np_str_new(cx, file), .at = text, .end = text + n, .line = 1};
@@ -579,4 +591,12 @@ np_mod *np_parse(np_cx *cx, const char *file, const char *text, size_t n)
     if (cx->nerrors == before) return p->mod;
     np_mod_free(p->mod);
     return NULL;
+}
+np_mod *np_parse(np_cx *cx, const char *file, const char *text, size_t n)
+{
+    return read_mod(cx, file, text, n, false);
+}
+np_mod *np_parse_plain(np_cx *cx, const char *file, const char *text, size_t n)
+{
+    return read_mod(cx, file, text, n, true);
 }

@@ -43,6 +43,7 @@ bool np_parse_word(const np_parser *p, const char *word); /* the name `word` */
 bool np_parse_take(np_parser *p, char c);                /* skips it if it is there */
 void np_parse_want(np_parser *p, char c);
 np_str np_parse_name(np_parser *p, np_tok kind, const char *what);
+void np_parse_line(np_parser *p); /* the statement must end here */
 void np_parse_skip(np_parser *p); /* to the end of the statement, bodies included */
 int64_t np_parse_int(np_parser *p);
 double np_parse_number(np_parser *p, np_dtype d); /* as a value of type d */

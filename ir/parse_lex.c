@@ -134,6 +134,10 @@ np_str np_parse_name(np_parser *p, np_tok kind, const char *what)
     np_parse_next(p);
     return s;
 }
+void np_parse_line(np_parser *p)
+{
+    if (p->tok != TOK_LINE && p->tok != TOK_END) np_parse_fail(p, "the end of the line is wanted, not %s", found(p));
+}
 void np_parse_skip(np_parser *p)
 {
     int open = 0;
