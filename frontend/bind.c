@@ -107,7 +107,7 @@ int np_bind_poison(np_lua *s, const char *fmt, ...)
 static np_val born(np_lua *s, np_node *n, int rank, np_axis *const *axis, int birth)
 {
     np_val v = {.node = n, .rank = rank, .birth = birth};
-    for (int i = 0; i < rank; i++) v.axis[i] = axis[i];
+    for (int i = 0; i < rank; i++) v.axis[i] = v.order[i] = axis[i];
     if (birth) v.serial = s->frame[birth - 1].serial;
     if (n && n->type && !n->axes && rank && !n->type->tuple && n->type->rank == rank)
         n->axes = np_bind_axes_text(s, rank, axis);
@@ -125,6 +125,13 @@ np_val np_bind_leaf(np_lua *s, np_node *n, int rank, np_axis *const *axis)
 }
 
 /* ---- axes of tensors */
+void np_bind_drop(np_axis **list, int rank, const np_axis *a)
+{
+    int k = 0;
+    for (int i = 0; i < rank; i++)
+        if (list[i] != a) list[k++] = list[i];
+}
+
 int np_bind_place(const np_val *v, const np_axis *a)
 {
     for (int i = 0; i < v->rank; i++)
@@ -180,6 +187,8 @@ static np_val feed(np_lua *s, const np_frame *f, np_val v, int at)
     np_node *p = np_build_feed(s->b, f->scan, x);
     if (!p->name) p->name = v.node->name;
     np_val out = born(s, p, v.rank - 1, rest, (int)(f - s->frame) + 1);
+    np_bind_drop(v.order, v.rank, f->axis);
+    memcpy(out.order, v.order, sizeof out.order);
     return out;
 }
 
@@ -233,14 +242,17 @@ int np_bind_axes(np_lua *s, int i, np_axis *out[NP_RANK])
 
 bool np_bind_sized(np_lua *s, int rank, np_axis *const *axis, const char *what)
 {
+    bool ok = true;
     for (int i = 0; i < rank; i++) {
         if (np_axis_dim(s, axis[i])) continue;
-        np_bind_poison(s, "%s: the size of axis %s is not known; give it with axis(\"%s\", size), an input, or --set size.%s=..",
-                       what, axis[i]->name, axis[i]->name, axis[i]->name);
+        ok = false;
+        if (axis[i]->reported) continue;
+        axis[i]->reported = true;
+        np_bind_poison(s, "%s: the size of axis %s is not known; give it with axis(\"%s\", size) or --set size.%s=..", what,
+                       axis[i]->name, axis[i]->name, axis[i]->name);
         lua_pop(s->L, 1);
-        return false;
     }
-    return true;
+    return ok;
 }
 
 const np_type *np_bind_type(np_lua *s, np_dtype d, int rank, np_axis *const *axis)

@@ -26,6 +26,7 @@ enum {
 typedef struct np_axis {
     np_str name;
     const np_dim *dim;  /* NULL: the size is not known yet */
+    bool reported;      /* its missing size was, once */
     bool time;          /* fed in pieces: its dim is the symbol T */
     struct np_axis *of; /* the axis that this one is the other of */
     np_loc loc;         /* where the size comes from */
@@ -33,11 +34,15 @@ typedef struct np_axis {
 } np_axis;
 
 /* A tensor. Axis i of the node is axis[i]. node NULL: poison, made where a
- * mistake was reported; whatever is made from it is poison and says nothing. */
+ * mistake was reported; whatever is made from it is poison and says nothing.
+ * `order` holds the same axes as the language orders them (by first
+ * appearance): it counts where a result leaves without `as`. The node's own
+ * order is ours to choose, so that large operands are not permuted. */
 typedef struct np_val {
     np_node *node;
     int rank;
     np_axis *axis[NP_RANK];
+    np_axis *order[NP_RANK];
     int birth;       /* how many scans were open; 0 for leaves, wherever written */
     uint32_t serial; /* of the innermost of them */
 } np_val;
@@ -113,6 +118,7 @@ np_val np_bind_see(np_lua *s, int i);
 np_val np_bind_see_val(np_lua *s, np_val v);
 np_val np_bind_value(np_lua *s, np_node *n, int rank, np_axis *const *axis); /* made here */
 np_val np_bind_leaf(np_lua *s, np_node *n, int rank, np_axis *const *axis);
+void np_bind_drop(np_axis **list, int rank, const np_axis *a); /* takes a out of a list of rank axes */
 int np_bind_place(const np_val *v, const np_axis *a); /* -1: not there */
 /* v in the order `axis`, expanded along what it lacks. Every axis of v must be in it. */
 np_node *np_bind_align(np_lua *s, const np_val *v, int rank, np_axis *const *axis);

@@ -141,7 +141,11 @@ static int l_size(lua_State *L)
 {
     np_lua *s = np_bind_enter(L);
     np_axis *a = np_bind_axis(s, 1);
-    if (!np_axis_dim(s, a))
+    if (!np_axis_dim(s, a) && a->reported) {
+        lua_pushlightuserdata(L, s); /* nothing that needs the number can be read */
+        return lua_error(L);
+    }
+    if (!a->dim)
         return np_lua_fail(s, "the size of axis %s is not known yet: give it with axis(\"%s\", size), with --set size.%s=.., or declare an input that has it before",
                            a->name, a->name, a->name);
     np_bind_push_dim(s, a->dim);
@@ -188,23 +192,29 @@ static bool self_axis(lua_State *L, self *m, const char *what)
     return m->at >= 0;
 }
 
-/* The tensor with axis `at` replaced by n axes. */
+/* list with axis a replaced by n axes, into out; the new length. */
+static int exchange(np_axis *const *list, int rank, const np_axis *a, int n, np_axis *const *by, np_axis **out)
+{
+    int k = 0;
+    for (int i = 0; i < rank; i++) {
+        if (list[i] != a) out[k++] = list[i];
+        for (int j = 0; list[i] == a && j < n; j++) out[k++] = by[j];
+    }
+    return k;
+}
+
+/* The tensor with axis m->a replaced by n axes. */
 static int replaced(self *m, np_node *x, int n, np_axis *const *by, const char *what)
 {
     np_axis *axis[NP_RANK];
-    int k = 0;
     if (m->v.rank - 1 + n > NP_RANK) return np_bind_poison(m->s, "%s: more than %d axes", what, NP_RANK);
-    for (int i = 0; i < m->v.rank; i++) {
-        if (i != m->at) {
-            axis[k++] = m->v.axis[i];
-            continue;
-        }
-        for (int j = 0; j < n; j++) axis[k++] = by[j];
-    }
+    int k = exchange(m->v.axis, m->v.rank, m->a, n, by, axis);
     for (int i = 0; i < k; i++)
         for (int j = 0; j < i; j++)
             if (axis[i] == axis[j]) return np_bind_poison(m->s, "%s: axis %s would appear twice", what, axis[i]->name);
-    return np_bind_push(m->s, np_bind_value(m->s, x, k, axis));
+    np_val v = np_bind_value(m->s, x, k, axis);
+    exchange(m->v.order, m->v.rank, m->a, n, by, v.order);
+    return np_bind_push(m->s, v);
 }
 
 /* x:over(a, b): the same values seen along b; from time to all positions: append */
@@ -300,7 +310,10 @@ static int v_merge(lua_State *L)
     np_node *x = np_bind_align(s, &v, v.rank, axis);
     for (int j = n - 2; j >= 0; j--) x = np_build_merge(s->b, x, k + j);
     axis[k] = to;
-    return np_bind_push(s, np_bind_value(s, x, k + 1, axis));
+    np_val out = np_bind_value(s, x, k + 1, axis);
+    for (int j = 0; j < n; j++) np_bind_drop(v.order, v.rank - j, part[j]);
+    memcpy(out.order, v.order, (size_t)k * sizeof *axis);
+    return np_bind_push(s, out);
 }
 
 static int v_slice(lua_State *L)
@@ -378,7 +391,7 @@ static int v_axes(lua_State *L)
     np_val v = np_bind_see(s, 1);
     lua_createtable(L, v.rank, 0);
     for (int i = 0; i < v.rank; i++) {
-        np_bind_push_axis(s, v.axis[i]);
+        np_bind_push_axis(s, v.order[i]);
         lua_seti(L, -2, i + 1);
     }
     return 1;

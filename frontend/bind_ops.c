@@ -154,23 +154,45 @@ static bool common(np_lua *s, np_op op, const char *name, int first, int n, cons
     return !wants;
 }
 
-static bool merge_axes(np_lua *s, const char *name, int n, const operand *o, int *rank, np_axis *axis[NP_RANK])
+static int add_axes(np_axis **list, int n, np_axis *const *more, int count)
 {
-    *rank = 0;
+    for (int i = 0; i < count; i++) {
+        int j = 0;
+        while (j < n && list[j] != more[i]) j++;
+        if (j == n) list[n++] = more[i];
+    }
+    return n;
+}
+
+/* The union of the operands' axes: as the language orders it, and as the node
+ * will have it, where the operand with the most axes keeps its order. */
+static bool merge_axes(np_lua *s, const char *name, int n, const operand *o, np_val *out)
+{
+    np_axis *axis[NP_LUA_OPERANDS * NP_RANK], *order[NP_LUA_OPERANDS * NP_RANK];
+    const np_val *most = NULL;
+    int rank = 0, same = 0;
+    for (int i = 0; i < n; i++) {
+        if (o[i].kind != TENSOR) continue;
+        rank = add_axes(order, rank, o[i].v.order, o[i].v.rank);
+        if (!most || o[i].v.rank > most->rank) most = &o[i].v;
+        if (rank <= NP_RANK) continue;
+        np_bind_poison(s, "%s: the result would have more than %d axes: (%s)", name, NP_RANK, np_bind_axes_text(s, rank, order));
+        return false;
+    }
+    if (most) same = add_axes(axis, 0, most->axis, most->rank);
     for (int i = 0; i < n; i++)
-        for (int k = 0; o[i].kind == TENSOR && k < o[i].v.rank; k++) {
-            np_axis *a = o[i].v.axis[k];
-            int j = 0;
-            while (j < *rank && axis[j] != a) j++;
-            if (j < *rank) continue;
-            if (*rank == NP_RANK) {
-                np_bind_poison(s, "%s: the result would have more than %d axes: (%s) and %s", name, NP_RANK,
-                               np_bind_axes_text(s, *rank, axis), a->name);
-                return false;
-            }
-            axis[(*rank)++] = a;
-        }
+        if (o[i].kind == TENSOR) same = add_axes(axis, same, o[i].v.axis, o[i].v.rank);
+    *out = (np_val){.rank = rank};
+    memcpy(out->axis, axis, (size_t)rank * sizeof *axis);
+    memcpy(out->order, order, (size_t)rank * sizeof *order);
     return true;
+}
+
+static int push_ordered(np_lua *s, np_node *x, int rank, np_axis *const *axis, np_axis *const *order)
+{
+    np_val v = np_bind_value(s, x, rank, axis);
+    memcpy(v.order, order, (size_t)rank * sizeof *order);
+    return np_bind_push(s, v);
 }
 
 /* x^2 and the like are other ops, exactly. */
@@ -189,9 +211,9 @@ static int elementwise(np_lua *s, np_op op, const char *name, int n)
 {
     operand o[NP_LUA_OPERANDS] = {0};
     np_node *x[NP_LUA_OPERANDS];
-    np_axis *axis[NP_RANK];
+    np_val all;
     np_dtype d;
-    int rank, tensors = 0;
+    int tensors = 0;
     const np_dim *size;
     if (sizes_only(s, op, n, &size)) {
         np_bind_push_dim(s, size);
@@ -205,17 +227,17 @@ static int elementwise(np_lua *s, np_op op, const char *name, int n)
         if (o[i].kind == TENSOR && !o[i].v.node) return np_bind_poison(s, NULL);
     if (tensors == 0 && (op != NP_SELECT || o[0].type == NP_BOOL)) return numbers(s, op, n, o);
     if (op == NP_SELECT && o[0].type != NP_BOOL) return refuse(s, name, 1, &o[0], "a bool first", "");
-    if (!common(s, op, name, op == NP_SELECT, n, o, &d) || !merge_axes(s, name, n, o, &rank, axis)) return 1;
+    if (!common(s, op, name, op == NP_SELECT, n, o, &d) || !merge_axes(s, name, n, o, &all)) return 1;
     for (int i = 0; i < n; i++) {
         np_dtype want = op == NP_SELECT && i == 0 ? NP_BOOL : d;
         if (o[i].kind == LITERAL)
-            x[i] = np_build_num(s->b, np_bind_type(s, want, rank, axis), o[i].num);
+            x[i] = np_build_num(s->b, np_bind_type(s, want, all.rank, all.axis), o[i].num);
         else
-            o[i].v.node = np_ops_convert(s, o[i].v.node, want), x[i] = np_bind_align(s, &o[i].v, rank, axis);
+            o[i].v.node = np_ops_convert(s, o[i].v.node, want), x[i] = np_bind_align(s, &o[i].v, all.rank, all.axis);
     }
     np_node *r = op == NP_POW ? power(s, x[0], &o[1]) : NULL;
     if (!r) r = np_build_op(s->b, op, n, x, NULL);
-    return np_bind_push(s, np_bind_value(s, r, rank, axis));
+    return push_ordered(s, r, all.rank, all.axis, all.order);
 }
 
 /* upvalues: op, whether the operands are exchanged, name for messages */
@@ -257,7 +279,10 @@ static int reduce(lua_State *L, const char *kind)
         x = np_build_reduce(s->b, x, kind, at);
         for (int j = 0; j < v.rank; j++)
             if (j != at) rest[k++] = v.axis[j];
-        v = np_bind_value(s, x, k, rest);
+        np_val next = np_bind_value(s, x, k, rest);
+        np_bind_drop(v.order, v.rank, a);
+        memcpy(next.order, v.order, (size_t)k * sizeof *rest);
+        v = next;
     }
     return np_bind_push(s, v);
 }
@@ -296,7 +321,7 @@ static int l_dot(lua_State *L)
     int n = lua_gettop(L), rank = 0;
     operand o[2];
     np_dtype d;
-    np_axis *axis[NP_RANK];
+    np_axis *axis[NP_RANK], *order[2 * NP_RANK];
     char spec[4 * NP_RANK], *p = spec;
     if (n < 3) return elementwise(s, NP_MUL, "dot", 2);
     for (int i = 3; i <= n; i++) np_bind_axis(s, i);
@@ -328,7 +353,9 @@ static int l_dot(lua_State *L)
             *p++ = (char)(k == 0 ? 'a' + i : 'a' + NP_RANK + i);
         }
     *p = 0;
-    return np_bind_push(s, np_bind_value(s, np_build_contract(s->b, a->node, b->node, spec), rank, axis));
+    int m = add_axes(order, add_axes(order, 0, a->order, a->rank), b->order, b->rank);
+    for (int j = 3; j <= n; j++) np_bind_drop(order, m--, np_bind_axis(s, j));
+    return push_ordered(s, np_build_contract(s->b, a->node, b->node, spec), rank, axis, order);
 }
 
 /* ---- gather(table, ids, a): the table at ids along a; other axes that both have are shared */
@@ -359,40 +386,35 @@ static int l_gather(lua_State *L)
     memcpy(axis + n, t_axis + shared + 1, (size_t)(m - shared - 1) * sizeof *axis);
     np_node *x[2] = {np_bind_align(s, &t, t.rank, t_axis), np_bind_align(s, &ids, ids.rank, i_axis)};
     np_node *r = np_build_op(s->b, NP_GATHER, 2, x, &(np_extra){.attr = {np_dim_const(s->cx, shared)}});
-    return np_bind_push(s, np_bind_value(s, r, rank, axis));
+    np_axis *order[2 * NP_RANK];
+    np_bind_drop(t.order, t.rank, a);
+    add_axes(order, add_axes(order, 0, ids.order, ids.rank), t.order, t.rank - 1);
+    return push_ordered(s, r, rank, axis, order);
 }
 
 /* ---- stack(a, {x, y, ..}) and concat(a, {x, b}, {y, c}, ..) */
-static int join(np_lua *s, const char *name, np_axis *a, int n, operand *o, np_axis *const *from)
+
+/* The operands in one type, and the union of their axes. False: poison was pushed. */
+static bool alike(np_lua *s, const char *name, int n, operand *o, np_val *all)
 {
-    np_axis *axis[NP_RANK], *rest[NP_RANK];
     np_dtype d;
-    int rank, k = 1;
-    np_node **x = np_arena_array(&s->cx->tmp, (size_t)n, sizeof *x);
+    *all = (np_val){0};
     for (int i = 0; i < n; i++)
-        if (o[i].kind == TENSOR && !o[i].v.node) return np_bind_poison(s, NULL);
-    if (!common(s, NP_SELECT, name, 0, n, o, &d)) return 1;
-    if (!merge_axes(s, name, n, o, &rank, rest)) return 1;
-    axis[0] = a;
-    for (int i = 0; i < rank; i++) {
-        bool joined = rest[i] == a;
-        for (int j = 0; from && j < n; j++) joined |= from[j] == rest[i];
-        if (joined && !from) return np_bind_poison(s, "%s: axis %s would appear twice", name, a->name);
-        if (joined) continue;
-        if (k == NP_RANK) return np_bind_poison(s, "%s: the result would have more than %d axes", name, NP_RANK);
-        axis[k++] = rest[i];
-    }
+        if (o[i].kind == TENSOR && !o[i].v.node) return np_bind_poison(s, NULL), false;
+    if (!common(s, NP_SELECT, name, 0, n, o, &d)) return false;
     for (int i = 0; i < n; i++) {
-        np_val *v = &o[i].v;
+        operand two[2] = {{.kind = TENSOR, .v = *all}, o[i]};
+        if (!merge_axes(s, name, 2, two, all)) return false;
         if (o[i].kind == LITERAL)
-            *v = np_bind_value(s, np_build_num(s->b, np_type_scalar(s->cx, d), o[i].num), 0, NULL);
-        v->node = np_ops_convert(s, v->node, d);
-        axis[0] = from ? from[i] : a;
-        x[i] = from ? np_bind_align(s, v, k, axis) : np_build_expand(s->b, np_bind_align(s, v, k - 1, axis + 1), 0, np_dim_const(s->cx, 1));
+            o[i].v = np_bind_value(s, np_build_num(s->b, np_type_scalar(s->cx, d), o[i].num), 0, NULL);
+        o[i].v.node = np_ops_convert(s, o[i].v.node, d);
     }
-    axis[0] = a;
-    np_node *r = n == 1 ? x[0] : np_build_op(s->b, NP_CONCAT, n, x, &(np_extra){.attr = {np_dim_const(s->cx, 0)}});
-    return np_bind_push(s, np_bind_value(s, r, k, axis));
+    return true;
+}
+
+static np_node *joined(np_lua *s, int n, np_node **x, int at)
+{
+    return n == 1 ? x[0] : np_build_op(s->b, NP_CONCAT, n, x, &(np_extra){.attr = {np_dim_const(s->cx, at)}});
 }
 
 static int l_stack(lua_State *L)
@@ -410,7 +432,35 @@ static int l_stack(lua_State *L)
         take(s, lua_gettop(L), &o[i]);
         lua_pop(L, 1);
     }
-    return join(s, "stack", a, n, o, NULL);
+    np_val all;
+    if (!alike(s, "stack", n, o, &all)) return 1;
+    if (np_bind_place(&all, a) >= 0) return np_bind_poison(s, "stack: axis %s would appear twice", a->name);
+    if (all.rank == NP_RANK) return np_bind_poison(s, "stack: the result would have more than %d axes", NP_RANK);
+    np_node **x = np_arena_array(&s->cx->tmp, (size_t)n, sizeof *x);
+    for (int i = 0; i < n; i++)
+        x[i] = np_build_expand(s->b, np_bind_align(s, &o[i].v, all.rank, all.axis), all.rank, np_dim_const(s->cx, 1));
+    all.axis[all.rank] = a;
+    memmove(all.order + 1, all.order, (size_t)all.rank * sizeof *all.order);
+    all.order[0] = a;
+    return push_ordered(s, joined(s, n, x, all.rank), all.rank + 1, all.axis, all.order);
+}
+
+/* Along the axes from[i], which become a, where the first one stands. */
+static int concat(np_lua *s, np_axis *a, int n, operand *o, np_axis *const *from)
+{
+    np_val all;
+    np_node **x = np_arena_array(&s->cx->tmp, (size_t)n, sizeof *x);
+    for (int i = 0; i < n; i++) /* one axis for all of them, while they are aligned */
+        for (int k = 0; k < o[i].v.rank; k++) {
+            if (o[i].v.axis[k] == from[i]) o[i].v.axis[k] = a;
+            if (o[i].v.order[k] == from[i]) o[i].v.order[k] = a;
+        }
+    if (!alike(s, "concat", n, o, &all)) return 1;
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < all.rank; j++)
+            if (all.axis[j] == from[i] && from[i] != a) return np_bind_poison(s, "concat: axis %s stays in another operand", from[i]->name);
+    for (int i = 0; i < n; i++) x[i] = np_bind_align(s, &o[i].v, all.rank, all.axis);
+    return push_ordered(s, joined(s, n, x, np_bind_place(&all, a)), all.rank, all.axis, all.order);
 }
 
 static int l_concat(lua_State *L)
@@ -438,7 +488,7 @@ static int l_concat(lua_State *L)
         if (!o[i].v.node) return np_bind_poison(s, NULL);
     np_axis_dim(s, a);
     if (!np_axis_size(s, a, size, np_str_new(s->cx, "concat"))) return np_bind_poison(s, NULL);
-    return join(s, "concat", a, n, o, from);
+    return concat(s, a, n, o, from);
 }
 
 const luaL_Reg np_ops_functions[] = {{"sum", l_sum},       {"max", l_max},     {"min", l_min},       {"dot", l_dot},

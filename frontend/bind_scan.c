@@ -206,6 +206,7 @@ static bool open_scan(states *w, np_axis *a, bool back)
         const char *dot = strrchr(w->name[i], '.');
         p->name = dot ? np_str_new(s->cx, dot + 1) : w->name[i];
         w->param[i] = np_bind_value(s, p, w->init[i].rank, w->init[i].axis);
+        memcpy(w->param[i].order, w->init[i].order, sizeof w->init[i].order);
     }
     return true;
 }
@@ -231,11 +232,14 @@ static void close_scan(states *w, int nouts, np_val *out)
     for (int i = 0; i < nouts; i++) {
         np_axis *axis[NP_RANK] = {f->axis};
         memcpy(axis + 1, out[i].axis, (size_t)(r ? out[i].rank : 0) * sizeof *axis);
-        np_bind_push(s, r ? np_bind_value(s, np_build_result(s->b, r, i), out[i].rank + 1, axis) : (np_val){0});
+        np_val v = r ? np_bind_value(s, np_build_result(s->b, r, i), out[i].rank + 1, axis) : (np_val){0};
+        memcpy(v.order + 1, out[i].order, (size_t)(r ? out[i].rank : 0) * sizeof *axis);
+        np_bind_push(s, v);
     }
     for (int i = 0; i < w->n; i++) {
         const np_val *v = &w->init[i];
         w->next[i] = r ? np_bind_value(s, np_build_result(s->b, r, nouts + i), v->rank, v->axis) : (np_val){0};
+        memcpy(w->next[i].order, v->order, sizeof v->order);
     }
 }
 
@@ -334,7 +338,10 @@ static int l_window(lua_State *L)
     if (!x) return 1;
     if (np_bind_place(&v, w) >= 0) return np_bind_poison(s, "window: axis %s would appear twice", w->name);
     v.axis[v.rank] = w;
-    return np_bind_push(s, np_bind_value(s, x, v.rank + 1, v.axis));
+    np_val out = np_bind_value(s, x, v.rank + 1, v.axis);
+    out.order[0] = w;
+    memcpy(out.order + 1, v.order, (size_t)v.rank * sizeof *v.order);
+    return np_bind_push(s, out);
 }
 
 static int l_shift(lua_State *L)
@@ -346,7 +353,9 @@ static int l_shift(lua_State *L)
     if (n < 0) return np_lua_fail(s, "shift looks back: %d steps are not possible", (int)n);
     np_node *x = look_back(s, "shift", &v, a, n + 1, 4);
     if (!x) return 1;
-    return np_bind_push(s, np_bind_value(s, np_build_at(s->b, x, v.rank, np_dim_const(s->cx, 0)), v.rank, v.axis));
+    np_val out = np_bind_value(s, np_build_at(s->b, x, v.rank, np_dim_const(s->cx, 0)), v.rank, v.axis);
+    memcpy(out.order, v.order, sizeof v.order);
+    return np_bind_push(s, out);
 }
 
 const luaL_Reg np_scan_functions[] = {

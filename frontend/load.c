@@ -114,6 +114,19 @@ int np_load_table(np_lua *s)
 }
 
 /* ---- the function */
+
+/* What is fed to a scan is called in its body as it is outside. */
+static void name_slices(void *env, const np_node *n)
+{
+    (void)env;
+    if (n->op != NP_SCAN) return;
+    for (int i = 0; i < n->nargs; i++) {
+        const np_node *x = n->arg[i];
+        if (!x->name && x->op == NP_PERMUTE) x = x->arg[0];
+        if (!n->body[0]->param[i]->name) n->body[0]->param[i]->name = x->name;
+    }
+}
+
 static void finish(np_lua *s)
 {
     lua_State *L = s->L;
@@ -126,12 +139,14 @@ static void finish(np_lua *s)
         lua_getfield(L, t, name[i]);
         np_val *v = np_bind_is_val(s, -1);
         if (!v && !lua_isnumber(L, -1)) np_lua_fail(s, "output %s is a %s, not a tensor", name[i], luaL_typename(L, -1));
-        value[i] = np_bind_see(s, t + 1).node;
-        if (!value[i] && s->cx->nerrors == 0) np_bug(s->cx, "output %s is poison without an error", name[i]);
+        np_val out = np_bind_see(s, t + 1);
+        value[i] = out.node ? np_bind_align(s, &out, out.rank, out.order) : NULL;
+        if (!value[i] && s->cx->nerrors == 0) np_bug(s->cx, "output %s could not be made and nobody said why", name[i]);
         lua_pop(L, 1);
     }
     if (s->cx->nerrors > s->errors) return;
     np_build_ret(s->b, n, name, n, value);
+    np_fn_walk(s->fn, name_slices, NULL);
     np_fn_sweep(s->fn);
     np_mod_put(s->model->mod, s->fn);
     s->fn = NULL;

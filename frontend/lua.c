@@ -76,12 +76,14 @@ int np_lua_fail(np_lua *s, const char *fmt, ...)
     return lua_error(s->L);
 }
 
-/* ---- the hook: the budget, and names for the nodes of a function's locals */
+/* ---- the hook: the budget, and names for the nodes of a function's locals.
+ * Single letters of the library say nothing about a model. */
 static void name_locals(np_lua *s, lua_Debug *ar)
 {
     const char *name;
+    bool library = file_of(s, ar->source) == 0;
     for (int i = 1; (name = lua_getlocal(s->L, ar, i)) != NULL; i++) {
-        np_val *v = name[0] == '(' ? NULL : np_bind_is_val(s, -1);
+        np_val *v = name[0] == '(' || (library && !name[1]) ? NULL : np_bind_is_val(s, -1);
         if (v && v->node && !v->node->name && !np_is_leaf(v->node)) v->node->name = np_str_new(s->cx, name);
         lua_pop(s->L, 1);
     }

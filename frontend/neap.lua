@@ -179,10 +179,14 @@ function rope(x, T, a, theta, opts)
   for i = 1, n // 2 do f[i] = theta ^ (-2 * (i - 1) / n) end
   local scaling = scalings[o.kind or "default"] or error("there is no rope scaling " .. tostring(o.kind), 2)
   scaling(f, o, theta, n)
-  local pair = opts.interleaved and { half, R } or { R, half }
-  local y, angle = x:split(a, pair), pos(T) * const(f, { half }, f32)
-  local u, v = y:at(R, 0), y:at(R, 1)
-  return stack(R, { u * cos(angle) - v * sin(angle), v * cos(angle) + u * sin(angle) }):merge(pair, a)
+  local angle = pos(T) * const(f, { half }, f32)
+  local function turn(u, v) return u * cos(angle) - v * sin(angle), v * cos(angle) + u * sin(angle) end
+  if opts.interleaved then
+    local y = x:split(a, { half, R })
+    return stack(R, { turn(y:at(R, 0), y:at(R, 1)) }):merge({ half, R }, a)
+  end
+  local u, v = turn(x:slice(a, 0, n // 2, half), x:slice(a, n // 2, n // 2, half))
+  return concat(a, { u, half }, { v, half })
 end
 
 -- Attention ------------------------------------------------------------------------------------------------------
