@@ -1,0 +1,20 @@
+-- Linear recurrent unit. Orvieto et al. 2023, eq. 5 and section 3.4: complex eigenvalues on a ring, inputs normalised by them.
+--   lam = exp(-exp(nu_log) + i exp(theta_log)),  x_t = lam * x_{t-1} + sqrt(1 - |lam|^2) * (B u_t),  o_t = Re(C x_t) + D * u_t
+local B, T, D, N = axes "B T D N"
+
+return model {
+  build = function()
+    local u, D0 = input("u", { B, T, D }), input("D", { D })
+    local Br, Bi = input("B.re", { N, D }), input("B.im", { N, D })
+    local Cr, Ci = input("C.re", { D, N }), input("C.im", { D, N })
+    local size, angle = exp(-exp(input("nu_log", { N }))), exp(input("theta_log", { N }))
+    local lr, li, gamma = size * cos(angle), size * sin(angle), sqrt(1 - size * size)
+    local ur, ui = gamma * dot(Br, u, D), gamma * dot(Bi, u, D)
+    local start = { r = input("initial_state.re", { B, N }, 0), i = input("initial_state.im", { B, N }, 0) }
+    local o, last = scan(T, start, function(s)
+      local r, i = lr * s.r - li * s.i + ur, lr * s.i + li * s.r + ui
+      return dot(Cr, r, N) - dot(Ci, i, N) + D0 * u, { r = r, i = i }
+    end)
+    return { o = o:as { B, T, D }, ["final_state.re"] = last.r:as { B, N }, ["final_state.im"] = last.i:as { B, N } }
+  end,
+}

@@ -1,0 +1,20 @@
+-- ReBased. Aksenov et al. 2024, eq. 5: the square of the score, as a state over pairs of key channels.
+--   o_t = sum over i <= t of (q_t . k_i)^2 v_i [ / (sum of (q_t . k_i)^2 + eps) ]
+local B, T, H, K, V = axes "B T H K V"
+local L = axis "K2"
+
+return model {
+  config = { scale = function() return size(K) ^ -0.5 end, normalize = true, eps = 1e-6 },
+  build = function(c)
+    local q, k = input("q", { B, T, H, K }) * c.scale, input("k", { B, T, H, K })
+    local v = input("v", { B, T, H, V })
+    local q2, k2 = q * q:over(K, L), k * k:over(K, L)
+    local o = scan(T, { S = zeros { B, H, K, L, V }, z = zeros { B, H, K, L } }, function(s)
+      local S, z = s.S + k2 * v, s.z + k2
+      local o = dot(q2, S, K, L)
+      if c.normalize then o = o / (dot(q2, z, K, L) + c.eps) end
+      return o, { S = S, z = z }
+    end)
+    return { o = o:as { B, T, H, V } }
+  end,
+}
