@@ -107,7 +107,7 @@ START_TEST(mixers)
         n++;
     }
     closedir(d);
-    ck_assert_int_ge(n, 15);
+    ck_assert_int_ge(n, 40);
 }
 END_TEST
 
@@ -210,6 +210,80 @@ START_TEST(selftests)
 }
 END_TEST
 
+/* ---- tests/bad: `--! text` says that an error with that text is reported for
+ * this line, `--!! text` for the file; nothing else may be reported. */
+typedef struct wanted {
+    int line;
+    char text[200];
+    bool seen;
+} wanted;
+
+static int read_wanted(const char *path, wanted *w, int most)
+{
+    char line[1024];
+    int n = 0, at = 0;
+    FILE *f = fopen(path, "r");
+    ck_assert(f != NULL);
+    while (fgets(line, sizeof line, f)) {
+        at++;
+        line[strcspn(line, "\n")] = 0;
+        for (char *p = line; (p = strstr(p, "--!")) != NULL && n < most; n++) {
+            bool any = p[3] == '!';
+            p += any ? 5 : 4;
+            char *end = strstr(p, " --!");
+            w[n] = (wanted){.line = any ? 0 : at};
+            snprintf(w[n].text, sizeof w[n].text, "%.*s", end ? (int)(end - p) : (int)strlen(p), p);
+        }
+    }
+    fclose(f);
+    return n;
+}
+
+static bool matches(const wanted *w, const np_diag *d)
+{
+    char text[2048];
+    bool scoped = d->loc.scope && *d->loc.scope;
+    snprintf(text, sizeof text, "%s%s%s%s", d->text, scoped ? " (in " : "", scoped ? d->loc.scope : "", scoped ? ")" : "");
+    return !w->seen && (w->line == 0 || w->line == d->loc.line) && strstr(text, w->text);
+}
+
+static void bad_file(const char *path)
+{
+    wanted w[16];
+    int n = read_wanted(path, w, 16);
+    np_cx *cx = np_cx_new();
+    ck_assert_msg(n > 0, "%s expects nothing", path);
+    np_model *m = np_load(cx, &(np_load_opts){.path = path});
+    for (int i = 0; i < cx->ndiags; i++) {
+        int k = 0;
+        if (cx->diag[i].level != NP_ERROR) continue;
+        while (k < n && !matches(&w[k], &cx->diag[i])) k++;
+        ck_assert_msg(k < n, "%s:%d: not expected: %s", path, cx->diag[i].loc.line, cx->diag[i].text);
+        w[k].seen = true;
+    }
+    for (int k = 0; k < n; k++) ck_assert_msg(w[k].seen, "%s:%d: not reported: %s", path, w[k].line, w[k].text);
+    ck_assert(m == NULL);
+    np_cx_free(cx);
+}
+
+START_TEST(bad)
+{
+    char path[1024];
+    int n = 0;
+    DIR *d = opendir(SOURCE "tests/bad");
+    ck_assert(d != NULL);
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        size_t len = strlen(e->d_name);
+        if (len < 5 || strcmp(e->d_name + len - 4, ".lua") != 0) continue;
+        snprintf(path, sizeof path, SOURCE "tests/bad/%s", e->d_name);
+        bad_file(path);
+        n++;
+    }
+    closedir(d);
+    ck_assert_int_ge(n, 25);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("lua");
@@ -219,6 +293,7 @@ int main(void)
     tcase_add_test(t, gau);
     tcase_add_loop_test(t, hf, 0, 3);
     tcase_add_test(t, selftests);
+    tcase_add_test(t, bad);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

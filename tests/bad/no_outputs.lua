@@ -1,0 +1,1 @@
+return model { build = function() return {} end } --!! build returns 0 outputs
