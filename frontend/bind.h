@@ -17,7 +17,7 @@ enum {
     NP_LUA_SCANS = 8,       /* scans open at once */
     NP_LUA_OPERANDS = 4,    /* of one elementwise op */
     NP_LUA_ERRORS = 20,     /* mistakes reported before giving up */
-    NP_LUA_OP_COST = 200,   /* instructions that a call into the binding counts as */
+    NP_LUA_OP_COST = 1000,  /* instructions that a call into the binding counts as */
     NP_LUA_HOOK = 1000      /* instructions between two looks at the budget */
 };
 

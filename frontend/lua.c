@@ -13,6 +13,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { MEMORY = 192 << 20, FILE_MAX = 4 << 20, COPY_MAX = 1 << 24 };
 static const int64_t BUDGET = 400000000;
@@ -200,6 +201,8 @@ static int lua_require(lua_State *L)
     lua_pushlightuserdata(L, s);
     lua_setfield(L, -2, name);
     np_str path = np_str_fmt(s->cx, "%s%s.lua", s->dir, name);
+    struct stat st;
+    if (stat(path, &st) || !S_ISREG(st.st_mode)) return np_lua_fail(s, "require \"%s\": there is no file %s", name, path);
     int before = s->cx->nerrors;
     const char *text = (const char *)np_file_read(s->cx, path, &n);
     if (!text && s->cx->nerrors > before) {
