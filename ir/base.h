@@ -79,7 +79,7 @@ void np_note(np_cx *cx, np_loc loc, const char *fmt, ...) NP_PRINTF(3, 4);
 void np_bug(np_cx *cx, const char *fmt, ...) NP_PRINTF(2, 3) NP_NORETURN;
 /* Prints recorded diagnostics of at least `least` to `out`:
  *   FILE:LINE: error: TEXT (in SCOPE)
- *       the source line, if the file can be read or was remembered
+ *       the source line, if np_diag_source was given the file
  * and forgets nothing. */
 void np_diag_print(np_cx *cx, np_level least, FILE *out);
 /* Keeps a source text so that messages can show lines of it. */

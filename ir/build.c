@@ -135,6 +135,16 @@ static int64_t count_of(const np_type *t)
     for (int i = 0; i < t->rank; i++) n *= np_dim_int(t->dim[i], &k) ? k : 0;
     return n;
 }
+/* The numbers of a constant as its type keeps them. */
+static void settle(np_build *b, np_extra *x, const np_type *t)
+{
+    x->num = np_round_const(t->dtype, x->num);
+    if (!x->data) return;
+    int64_t n = count_of(t);
+    double *own = np_arena_copy(&b->fn->mem, x->data, (size_t)n * sizeof *own);
+    for (int64_t i = 0; i < n; i++) own[i] = np_round_const(t->dtype, own[i]);
+    x->data = own;
+}
 
 np_node *np_build_op(np_build *b, np_op op, int nargs, np_node *const *arg, const np_extra *given)
 {
@@ -154,6 +164,7 @@ np_node *np_build_op(np_build *b, np_op op, int nargs, np_node *const *arg, cons
         b->name = NULL;
         return bad(b);
     }
+    if (np_op_info(op)->has_num) settle(b, &x, t);
     np_node *n = b->plain && op != NP_PICK ? NULL : np_fold_node(b, op, nargs, arg, &x, t);
     if (n) {
         b->name = NULL;
@@ -169,7 +180,6 @@ np_node *np_build_op(np_build *b, np_op op, int nargs, np_node *const *arg, cons
             return known;
         }
     }
-    if (x.data) n->data = np_arena_copy(&b->fn->mem, x.data, (size_t)count_of(t) * sizeof *x.data);
     append(b->at, n);
     if (shareable(op) && !b->plain) insert(b->share, n);
     return n;
@@ -315,7 +325,7 @@ void np_build_ret(np_build *b, int nouts, const char *const *names, int nvalues,
 /* ---- shorthands */
 np_node *np_build_num(np_build *b, const np_type *t, double v)
 {
-    return np_build_op(b, NP_CONST, 0, NULL, &(np_extra){.type = t, .num = t->dtype == NP_F32 ? v : np_round_to(t->dtype, v)});
+    return np_build_op(b, NP_CONST, 0, NULL, &(np_extra){.type = t, .num = v});
 }
 np_node *np_build_list(np_build *b, const np_type *t, const double *v)
 {

@@ -61,7 +61,10 @@ static void report(np_cx *cx, np_level level, np_loc loc, const char *fmt, va_li
     if (level == NP_ERROR && cx->nerrors >= MOST) return;
     if ((cx->ndiags & (cx->ndiags + 1)) == 0) { /* grow at 0, 1, 3, 7, .. */
         np_diag *d = realloc(cx->diag, (size_t)(2 * cx->ndiags + 1) * sizeof *d);
-        if (!d) exit(1);
+        if (!d) {
+            fprintf(stderr, "neap: out of memory\n");
+            exit(1);
+        }
         cx->diag = d;
     }
     cx->diag[cx->ndiags++] = (np_diag){level, loc, cx->pass, text};
@@ -102,7 +105,7 @@ void np_diag_source(np_cx *cx, np_str file, const char *text, size_t n)
 {
     struct np_source *s = np_arena_alloc(&cx->perm, sizeof *s);
     char *copy = np_arena_alloc(&cx->perm, n + 1);
-    memcpy(copy, text, n);
+    if (n) memcpy(copy, text, n);
     *s = (struct np_source){cx->sources, file, copy, n};
     cx->sources = s;
 }

@@ -86,17 +86,24 @@ np_weight *np_mod_declare(np_mod *m, np_loc loc, const char *name, const np_type
 }
 np_weight *np_mod_derive(np_mod *m, np_weight *from, const char *spec)
 {
-    const char *arrow = strstr(spec, "->");
-    np_str name = np_str_fmt(m->cx, "%s.%s", from->name, arrow + 2);
-    np_weight *w = np_mod_weight(m, name);
-    if (w) return w;
+    const char *to = strstr(spec, "->") + 2;
     const np_dim *dim[NP_RANK];
-    for (int i = 0; i < from->type->rank; i++) dim[i] = from->type->dim[strchr(spec, arrow[2 + i]) - spec];
+    char order[NP_RANK + 1] = ""; /* the axes as a, b, c, .. so that the name tells the order, whatever letters were used */
+    int rank = from->type->rank;
+    for (int i = 0; i < rank; i++) {
+        int k = (int)(strchr(spec, to[i]) - spec);
+        dim[i] = from->type->dim[k];
+        order[i] = (char)('a' + k);
+    }
+    spec = np_str_fmt(m->cx, "%.*s->%s", rank, "abcdefgh", order);
+    np_str name = np_str_fmt(m->cx, "%s.%s", from->name, order);
+    for (np_weight *w; (w = np_mod_weight(m, name)); name = np_str_fmt(m->cx, "%s_", name))
+        if (w->from == from->name && w->spec == spec) return w;
     np_weight made = *from;
     made.name = name;
-    made.type = np_type_tensor(m->cx, from->type->dtype, from->type->rank, dim);
+    made.type = np_type_tensor(m->cx, from->type->dtype, rank, dim);
     made.from = from->name;
-    made.spec = np_str_new(m->cx, spec);
+    made.spec = spec;
     made.data = NULL;
     return add_weight(m, made);
 }
@@ -104,7 +111,10 @@ np_weight *np_mod_derive(np_mod *m, np_weight *from, const char *spec)
 np_fn *np_fn_new(np_mod *m, const char *name, np_stage stage)
 {
     np_fn *f = calloc(1, sizeof *f);
-    if (!f) exit(1);
+    if (!f) {
+        fprintf(stderr, "neap: out of memory\n");
+        exit(1);
+    }
     f->cx = m->cx;
     f->mod = m;
     f->name = np_str_new(m->cx, name);

@@ -29,6 +29,10 @@ static bool is_integer(const np_node *n)
 {
     return np_dtype_class(n->type->dtype) == 'I';
 }
+static bool is_float(const np_node *n)
+{
+    return np_dtype_class(n->type->dtype) == 'F';
+}
 static int axis(const np_dim *d)
 {
     return (int)d->k;
@@ -50,8 +54,22 @@ static int64_t list_count(const np_type *t)
 static double apply(const req *r, const double *v)
 {
     np_dtype d = r->op == NP_CAST || r->op == NP_SELECT ? r->t->dtype : r->arg[0]->type->dtype;
-    double x = np_fold_number(r->op, d, v);
-    return r->t->dtype == NP_F32 ? x : np_round_to(r->t->dtype, x); /* f32 keeps all digits until it is used */
+    return np_round_const(r->t->dtype, np_fold_number(r->op, d, v));
+}
+/* Does the result jump where an operand moves a little? Then a constant that its
+ * type will round must not be used with all its digits. */
+static bool jumps(np_op op)
+{
+    return op == NP_CAST || op == NP_FLOOR || op == NP_IDIV || op == NP_MOD || op == NP_LT || op == NP_LE ||
+           op == NP_EQ || op == NP_NE;
+}
+static bool held(const np_node *n)
+{
+    for (int64_t i = 0, count = n->data ? list_count(n->type) : 1; i < count; i++) {
+        double v = n->data ? n->data[i] : n->num;
+        if (v == v && np_round_to(n->type->dtype, v) != v) return false;
+    }
+    return true;
 }
 static np_node *fold_const(const req *r)
 {
@@ -62,11 +80,13 @@ static np_node *fold_const(const req *r)
         if (r->arg[i]->op != NP_CONST) return NULL;
         list |= r->arg[i]->data != NULL;
     }
+    if (list && n > 4096) return NULL; /* big tables stay expressions */
+    for (int i = 0; i < r->n && jumps(r->op); i++)
+        if (!held(r->arg[i])) return NULL;
     if (!list) {
         for (int i = 0; i < r->n; i++) v[i] = r->arg[i]->num;
         return np_build_num(r->b, r->t, apply(r, v));
     }
-    if (n > 4096) return NULL; /* big tables stay expressions */
     double out[4096];
     for (int64_t k = 0; k < n; k++) {
         for (int i = 0; i < r->n; i++) v[i] = r->arg[i]->data ? r->arg[i]->data[k] : r->arg[i]->num;
@@ -103,6 +123,13 @@ static np_node *fold_arith(const req *r)
                         : is_num(b, -0.5) ? np_build_1(r->b, NP_RSQRT, a) : is_num(b, -1) ? np_build_1(r->b, NP_RECIP, a) : NULL;
     case NP_MIN:
     case NP_MAX: return a == b ? a : NULL;
+    case NP_LE:
+    case NP_EQ: return a == b && !is_float(a) ? np_build_num(r->b, r->t, 1) : NULL; /* a NaN is not itself */
+    case NP_LT:
+    case NP_NE: return a == b && !is_float(a) ? np_build_num(r->b, r->t, 0) : NULL;
+    case NP_XOR: return is_num(b, 0) ? a : a == b ? np_build_num(r->b, r->t, 0) : NULL;
+    case NP_SHL:
+    case NP_SHR: return is_num(b, 0) ? a : NULL;
     case NP_NEG: return a->op == NP_NEG ? a->arg[0] : NULL;
     case NP_NOT: return a->op == NP_NOT ? a->arg[0] : NULL;
     case NP_AND: return a == b ? a : is_num(b, 1) && a->type->dtype == NP_BOOL ? a : is_num(b, 0) ? b : NULL;
@@ -170,15 +197,17 @@ static np_node *fold_shape(const req *r)
         if (np_dim_is(at[1], 0) && at[2] == a->type->dim[k]) return a;
         if (a->op == NP_SLICE && a->attr[0] == at[0])
             return np_build_slice(r->b, a->arg[0], k, np_dim_add(cx, a->attr[1], at[1]), at[2]);
+        if (a->op == NP_EXPAND && a->attr[0] == at[0]) return np_build_expand(r->b, a->arg[0], k, at[2]);
         return NULL;
     case NP_AT:
         if (a->op == NP_EXPAND && a->attr[0] == at[0]) return a->arg[0];
+        if (a->op == NP_IOTA) return np_build_size(r->b, at[1]);
         if (a->op == NP_SLICE && a->attr[0] == at[0]) return np_build_at(r->b, a->arg[0], k, np_dim_add(cx, a->attr[1], at[1]));
         return NULL;
     case NP_PAD: return np_dim_is(at[1], 0) && np_dim_is(at[2], 0) ? a : NULL;
     case NP_CONCAT: return r->n == 1 ? a : NULL;
     case NP_WINDOW: return np_dim_is(at[1], 1) ? np_build_expand(r->b, a, a->type->rank, at[1]) : NULL;
-    case NP_APPEND: return np_dim_is(at[1], 0) && r->n == 1 ? a : NULL;
+    case NP_APPEND: return np_dim_is(at[1], 0) ? a : NULL;
     case NP_REDUCE: return np_dim_is(a->type->dim[k], 1) ? np_build_at(r->b, a, k, np_dim_const(cx, 0)) : NULL;
     default: return NULL;
     }
@@ -213,6 +242,7 @@ np_node *np_fold_node(np_build *b, np_op op, int nargs, np_node *const *arg, con
     np_node *n = NULL;
     int64_t k;
     if (op == NP_PICK) return arg[0]->type->tuple ? NULL : arg[0];
+    if (op == NP_IOTA) return np_dim_is(x->attr[0], 1) ? np_build_num(b, t, 0) : NULL;
     if (op == NP_SIZE) return np_dim_int(x->attr[0], &k) ? np_build_num(b, t, (double)k) : NULL;
     if (np_op_info(op)->cls == NP_ELEM) return (n = fold_const(&r)) ? n : fold_arith(&r);
     if (op == NP_CONTRACT) return fold_contract(&r);

@@ -368,6 +368,10 @@ np_tensor np_tensor_copy(const np_tensor *t);
 int64_t np_tensor_count(const np_tensor *t);
 double np_half_to_double(np_dtype d, uint16_t bits); /* f16 or bf16 */
 double np_round_to(np_dtype d, double v); /* as an element of that type holds it */
+/* As a constant of that type is kept: f32 with all digits, which are rounded
+ * where it is used (exact evaluation has them all), unless that gives 0 or an
+ * infinity; others as elements. */
+double np_round_const(np_dtype d, double v);
 /* max |a-b| / max(|b|, tiny); equal infinities and NaN-for-NaN count as 0;
  * a different shape or one-sided NaN/inf as infinity. */
 double np_tensor_distance(const np_tensor *a, const np_tensor *b);

@@ -42,6 +42,12 @@ double np_round_to(np_dtype d, double v)
     }
 }
 
+double np_round_const(np_dtype d, double v)
+{
+    double r = np_round_to(d, v);
+    return d == NP_F32 && isfinite(r) && r != 0 ? v : r;
+}
+
 double np_half_to_double(np_dtype d, uint16_t h)
 {
     int sign = h >> 15, bits = d == NP_F16 ? 10 : 7, e = (h & 0x7fff) >> bits, most = d == NP_F16 ? 31 : 255, bias = d == NP_F16 ? 15 : 127;
@@ -81,11 +87,14 @@ static double extreme(double a, double b, bool largest)
     return (a > b) == largest ? a : b;
 }
 
-/* Integers and floats differ where a division has no answer. */
-static double quotient(np_op op, bool integer, double a, double b)
+/* Rounded down, in integers: a / b in floats may reach an integer that it is below. */
+static double quotient(np_op op, int64_t a, int64_t b)
 {
-    if (integer && b == 0) return 0;
-    return op == NP_MOD ? floor_mod(a, b) : floor(a / b);
+    if (b == 0) return 0;
+    if (b == -1) return op == NP_MOD ? 0 : -(double)a; /* of the smallest there is no int64 */
+    int64_t q = a / b, r = a % b;
+    bool down = r != 0 && (r < 0) != (b < 0);
+    return op == NP_MOD ? (double)(down ? r + b : r) : (double)(down ? q - 1 : q);
 }
 
 double np_fold_number(np_op op, np_dtype d, const double *v)
@@ -115,8 +124,8 @@ double np_fold_number(np_op op, np_dtype d, const double *v)
     case NP_MUL: return integer ? np_round_to(d, a * b) : a * b;
     case NP_DIV: return a / b;
     case NP_POW: return pow(a, b);
-    case NP_MOD:
-    case NP_IDIV: return quotient(op, integer, a, b);
+    case NP_MOD: return integer ? quotient(op, (int64_t)a, (int64_t)b) : floor_mod(a, b);
+    case NP_IDIV: return integer ? np_round_to(d, quotient(op, (int64_t)a, (int64_t)b)) : floor(a / b);
     case NP_MIN: return extreme(a, b, false);
     case NP_MAX: return extreme(a, b, true);
     case NP_LT: return a < b;

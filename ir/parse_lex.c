@@ -175,7 +175,7 @@ double np_parse_number(np_parser *p, np_dtype d)
         s[p->len] = 0;
         v = strtod(s, NULL);
     }
-    double r = np_round_to(d, minus ? -v : v);
+    double r = np_round_const(d, minus ? -v : v);
     bool fits = integer ? !word && r == (minus ? -v : v) : word || isfinite(r);
     if (!p->bad && !fits) np_parse_fail(p, "%s%s is no value of type %s", minus ? "-" : "", found(p), np_dtype_text(d));
     if (p->bad) return 0;

@@ -65,7 +65,7 @@ static void put_number(np_text *o, np_dtype d, double v)
     else {
         for (int digits = 1; digits <= 17; digits++) {
             snprintf(s, sizeof s, "%.*g", digits, v);
-            if (np_round_to(d, strtod(s, NULL)) == v) break;
+            if (np_round_const(d, strtod(s, NULL)) == v) break;
         }
         np_text_add(o, "%s", s);
     }

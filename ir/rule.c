@@ -68,12 +68,16 @@ static result rule_param(const req *r)
 static result rule_given(const req *r)
 {
     if (r->x->type && r->x->type->tuple) return fail(r, "%s: one tensor, not %s", TEXT(r), np_type_str(r->cx, r->x->type));
-    return r->x->type ? r->x->type : r->op == NP_CONST ? np_type_scalar(r->cx, NP_F32) : fail(r, "%s: the type must be written", TEXT(r));
+    if (!r->x->type) return r->op == NP_CONST ? np_type_scalar(r->cx, NP_F32) : fail(r, "%s: the type must be written", TEXT(r));
+    int64_t k;
+    for (int i = 0; r->x->data && i < r->x->type->rank; i++)
+        if (!np_dim_int(r->x->type->dim[i], &k)) return fail(r, "const: a list for %s, whose size is not a number", np_type_str(r->cx, r->x->type));
+    return r->x->type;
 }
 static result rule_weight(const req *r)
 {
-    const np_weight *w = np_mod_weight(r->b->fn->mod, r->x->sym);
-    return w ? w->type : fail(r, "weight $%s is not declared", r->x->sym);
+    const np_weight *w = r->x->sym ? np_mod_weight(r->b->fn->mod, r->x->sym) : NULL;
+    return w ? w->type : fail(r, "weight $%s is not declared", r->x->sym ? r->x->sym : "");
 }
 static result rule_iota(const req *r)
 {

@@ -108,7 +108,7 @@ void np_text_add(np_text *t, const char *fmt, ...)
 void np_text_put(np_text *t, const char *s, size_t n)
 {
     room(t, n);
-    memcpy(t->s + t->n, s, n);
+    if (n) memcpy(t->s + t->n, s, n);
     t->n += n;
     t->s[t->n] = 0;
 }

@@ -285,6 +285,7 @@ static void check_pair(world *w, pair p)
 static void fresh_world(world *w)
 {
     static const char *const name[SYMS] = {"a", "b", "c", "d"};
+    memset(w->env, 0, sizeof w->env);
     for (int i = 0; i < SYMS; i++) {
         int64_t lo = (int64_t)roll(w, 8) - 3, hi = lo + roll(w, 30);
         w->sym[i] = np_dim_sym(cx, name[i]);
