@@ -163,7 +163,8 @@ np_node *np_bind_align(np_lua *s, const np_val *v, int rank, np_axis *const *axi
         int p = np_bind_place(v, axis[i]);
         if (p >= 0 && n < NP_RANK) from[n++] = p;
     }
-    if (n != v->rank) np_bug(s->cx, "align: an axis of (%s) is missing", np_bind_axes_text(s, v->rank, v->axis));
+    if (n != v->rank)
+        np_bug(s->cx, "align: an axis of (%s) is missing", np_bind_axes_text(s, v->rank, v->axis));
     np_node *x = order(s, v, from);
     for (int i = 0; i < rank; i++)
         if (np_bind_place(v, axis[i]) < 0) x = np_build_expand(s->b, x, i, axis[i]->dim);
@@ -218,7 +219,8 @@ np_val np_bind_see(np_lua *s, int i)
     if (d) return np_bind_value(s, np_build_size(s->b, d), 0, NULL);
     np_dtype t = lua_isinteger(s->L, i) ? NP_I32 : NP_F32;
     if (lua_type(s->L, i) == LUA_TBOOLEAN)
-        return np_bind_value(s, np_build_num(s->b, np_type_scalar(s->cx, NP_BOOL), lua_toboolean(s->L, i)), 0, NULL);
+        return np_bind_value(s, np_build_num(s->b, np_type_scalar(s->cx, NP_BOOL), lua_toboolean(s->L, i)), 0,
+                             NULL);
     if (lua_type(s->L, i) != LUA_TNUMBER) luaL_typeerror(s->L, i, "tensor or number");
     return np_bind_value(s, np_build_num(s->b, np_type_scalar(s->cx, t), lua_tonumber(s->L, i)), 0, NULL);
 }
@@ -232,7 +234,8 @@ int np_bind_axes(np_lua *s, int i, np_axis *out[NP_RANK])
     for (; n < len; n++) {
         lua_geti(s->L, i, n + 1);
         out[n] = np_bind_is_axis(s, -1);
-        if (!out[n]) np_lua_fail(s, "entry %d of the list is no axis but a %s", n + 1, luaL_typename(s->L, -1));
+        if (!out[n])
+            np_lua_fail(s, "entry %d of the list is no axis but a %s", n + 1, luaL_typename(s->L, -1));
         for (int j = 0; j < n; j++)
             if (out[j] == out[n]) np_lua_fail(s, "axis %s appears twice in one tensor", out[n]->name);
         lua_pop(s->L, 1);
@@ -248,8 +251,9 @@ bool np_bind_sized(np_lua *s, int rank, np_axis *const *axis, const char *what)
         ok = false;
         if (axis[i]->reported) continue;
         axis[i]->reported = true;
-        np_bind_poison(s, "%s: the size of axis %s is not known; give it with axis(\"%s\", size) or --set size.%s=..", what,
-                       axis[i]->name, axis[i]->name, axis[i]->name);
+        np_bind_poison(
+            s, "%s: the size of axis %s is not known; give it with axis(\"%s\", size) or --set size.%s=..",
+            what, axis[i]->name, axis[i]->name, axis[i]->name);
         lua_pop(s->L, 1);
     }
     return ok;
@@ -368,8 +372,8 @@ void np_bind_open(np_lua *s)
     static const struct {
         const char *name;
         np_dtype d;
-    } type[] = {{"int", NP_I32}, {"i32", NP_I32}, {"bool", NP_BOOL}, {"f32", NP_F32},
-                {"f16", NP_F16}, {"bf16", NP_BF16}};
+    } type[] = {{"int", NP_I32}, {"i32", NP_I32}, {"bool", NP_BOOL},
+                {"f32", NP_F32}, {"f16", NP_F16}, {"bf16", NP_BF16}};
     lua_State *L = s->L;
     metatable(L, AXIS, axis_text);
     methods(L, np_axis_methods);
@@ -392,7 +396,7 @@ void np_bind_open(np_lua *s)
     }
     lua_pushglobaltable(L);
     luaL_setfuncs(L, np_axis_functions, 0);
-    luaL_setfuncs(L, np_ops_functions, 0);
+    luaL_setfuncs(L, np_sum_functions, 0);
     luaL_setfuncs(L, np_leaf_functions, 0);
     luaL_setfuncs(L, np_scan_functions, 0);
     lua_settop(L, 0);

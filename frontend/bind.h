@@ -13,12 +13,12 @@
 #include <lualib.h>
 
 enum {
-    NP_LUA_FILES = 32,      /* files of one description */
-    NP_LUA_SCANS = 8,       /* scans open at once */
-    NP_LUA_OPERANDS = 4,    /* of one elementwise op */
-    NP_LUA_ERRORS = 20,     /* mistakes reported before giving up */
-    NP_LUA_OP_COST = 1000,  /* instructions that a call into the binding counts as */
-    NP_LUA_HOOK = 1000      /* instructions between two looks at the budget */
+    NP_LUA_FILES = 32,     /* files of one description */
+    NP_LUA_SCANS = 8,      /* scans open at once */
+    NP_LUA_OPERANDS = 4,   /* of one elementwise op */
+    NP_LUA_ERRORS = 20,    /* mistakes reported before giving up */
+    NP_LUA_OP_COST = 1000, /* instructions that a call into the binding counts as */
+    NP_LUA_HOOK = 1000     /* instructions between two looks at the budget */
 };
 
 /* An axis, as Lua holds it (the userdata itself; pinned in the registry by its
@@ -61,9 +61,9 @@ typedef struct np_lua {
     lua_State *L;
     size_t memory; /* bytes that Lua holds */
     int64_t budget;
-    int errors;    /* in cx before this reading */
-    bool restart;  /* read again: time_axis was found */
-    bool naming;   /* locals of functions that return name their nodes */
+    int errors;     /* in cx before this reading */
+    bool restart;   /* read again: time_axis was found */
+    bool naming;    /* locals of functions that return name their nodes */
     np_loc refused; /* where memory ran out */
     np_str dir;
     int nfiles;
@@ -79,12 +79,12 @@ typedef struct np_lua {
     uint32_t serial;
     np_str scope, prefix; /* "layers[3].mix", "layers.3.mix." */
     /* the config */
-    np_settings keys;     /* config key <- key of a checkpoint's config, as strings */
-    np_settings test;     /* config of the self-test that is being built */
+    np_settings keys; /* config key <- key of a checkpoint's config, as strings */
+    np_settings test; /* config of the self-test that is being built */
     bool testing;
     np_str test_name;
-    struct np_case *out;  /* what the self-test gives */
-    int ngiven;           /* inputs that the self-test gives */
+    struct np_case *out; /* what the self-test gives */
+    int ngiven;          /* inputs that the self-test gives */
     np_str *given;
     np_str *declared, *asked; /* config keys */
     int ndeclared, nasked, cap_asked;
@@ -101,17 +101,17 @@ void np_lua_compile(np_lua *s, np_str file, const char *text, size_t n);
 int np_lua_fail(np_lua *s, const char *fmt, ...) NP_PRINTF(2, 3);
 
 /* ---- bind.c */
-void np_bind_open(np_lua *s); /* metatables and all functions, into the globals */
-np_lua *np_bind_enter(lua_State *L); /* at the start of every function of the language */
-np_axis *np_bind_axis(np_lua *s, int i);         /* argument i, or a Lua error */
-np_axis *np_bind_is_axis(np_lua *s, int i);      /* NULL if it is none */
+void np_bind_open(np_lua *s);               /* metatables and all functions, into the globals */
+np_lua *np_bind_enter(lua_State *L);        /* at the start of every function of the language */
+np_axis *np_bind_axis(np_lua *s, int i);    /* argument i, or a Lua error */
+np_axis *np_bind_is_axis(np_lua *s, int i); /* NULL if it is none */
 np_val *np_bind_is_val(np_lua *s, int i);
 bool np_bind_is_type(np_lua *s, int i, np_dtype *out); /* int, f32, .. */
-const np_dim *np_bind_is_dim(np_lua *s, int i);  /* a symbolic integer */
-const np_dim *np_bind_dim(np_lua *s, int i);     /* a number or a symbolic integer */
-void np_bind_push_dim(np_lua *s, const np_dim *d); /* a number where it is one */
+const np_dim *np_bind_is_dim(np_lua *s, int i);        /* a symbolic integer */
+const np_dim *np_bind_dim(np_lua *s, int i);           /* a number or a symbolic integer */
+void np_bind_push_dim(np_lua *s, const np_dim *d);     /* a number where it is one */
 void np_bind_push_axis(np_lua *s, np_axis *a);
-int np_bind_push(np_lua *s, np_val v);           /* returns 1 */
+int np_bind_push(np_lua *s, np_val v);                               /* returns 1 */
 int np_bind_poison(np_lua *s, const char *fmt, ...) NP_PRINTF(2, 3); /* reports, pushes poison, returns 1 */
 /* Argument i as the innermost open scan sees it; a number becomes a constant. */
 np_val np_bind_see(np_lua *s, int i);
@@ -119,7 +119,7 @@ np_val np_bind_see_val(np_lua *s, np_val v);
 np_val np_bind_value(np_lua *s, np_node *n, int rank, np_axis *const *axis); /* made here */
 np_val np_bind_leaf(np_lua *s, np_node *n, int rank, np_axis *const *axis);
 void np_bind_drop(np_axis **list, int rank, const np_axis *a); /* takes a out of a list of rank axes */
-int np_bind_place(const np_val *v, const np_axis *a); /* -1: not there */
+int np_bind_place(const np_val *v, const np_axis *a);          /* -1: not there */
 /* v in the order `axis`, expanded along what it lacks. Every axis of v must be in it. */
 np_node *np_bind_align(np_lua *s, const np_val *v, int rank, np_axis *const *axis);
 /* A list of axes at index i: the axes; or fails. Twice the same is an error. */
@@ -139,11 +139,33 @@ void np_axis_look(np_lua *s, np_axis *a);
 const np_dim *np_axis_past(np_lua *s); /* the symbol N */
 extern const luaL_Reg np_axis_functions[], np_axis_methods[], np_axis_values[];
 
-/* ---- bind_ops.c: arithmetic, reductions, contractions */
-int np_ops_arith(lua_State *L); /* upvalue 1: op */
+/* ---- bind_operand.c: operands of elementwise ops */
+typedef struct np_operand {
+    enum { LITERAL, TENSOR } kind;
+    np_val v;
+    double num;
+    np_dtype type; /* literals: bool, i32 or f32 as written */
+} np_operand;
+#define NP_TO_NUMBER ": write f32(x) or where(x, 1, 0)"
+char np_operand_takes(np_op op);
+np_node *np_operand_convert(np_lua *s, np_node *n, np_dtype d); /* NULL: not without being told to */
+void np_operand_take(np_lua *s, int i, np_operand *o);          /* argument i */
+/* Reports that operand o (argument i) is not what the op wants. */
+int np_operand_refuse(np_lua *s, const char *name, int i, const np_operand *o, const char *wants,
+                      const char *hint);
+/* The type in which operands first.. are computed; false: reported, poison pushed. */
+bool np_operand_common(np_lua *s, np_op op, const char *name, int first, int n, const np_operand *o,
+                       np_dtype *out);
+/* The union of the operands' axes: as the language orders it, and as the node
+ * will have it, where the operand with the most axes keeps its order. */
+bool np_operand_union(np_lua *s, const char *name, int n, const np_operand *o, np_val *out);
+int np_operand_add(np_axis **list, int n, np_axis *const *more, int count); /* those that are new */
+int np_operand_push(np_lua *s, np_node *x, int rank, np_axis *const *axis, np_axis *const *order);
+
+/* ---- bind_ops.c, bind_sum.c */
 void np_ops_register(np_lua *s);
-np_node *np_ops_convert(np_lua *s, np_node *n, np_dtype d); /* int to float only; NULL: not allowed */
-extern const luaL_Reg np_ops_functions[];
+int np_ops_elementwise(np_lua *s, np_op op, const char *name, int n); /* of arguments 1..n */
+extern const luaL_Reg np_sum_functions[];
 
 /* ---- bind_leaf.c: inputs, weights, constants, positions */
 extern const luaL_Reg np_leaf_functions[];
@@ -152,7 +174,9 @@ extern const luaL_Reg np_leaf_functions[];
 extern const luaL_Reg np_scan_functions[];
 
 /* ---- config.c */
-void np_config_open(np_lua *s, int model); /* reads config and keys of the model table at index `model`; pushes the config object */
+void np_config_open(
+    np_lua *s,
+    int model); /* reads config and keys of the model table at index `model`; pushes the config object */
 bool np_config_size(np_lua *s, np_str axis, int64_t *out); /* size.NAME */
 void np_config_close(np_lua *s); /* unknown --set keys are errors; fills model->config */
 np_str np_config_near(np_lua *s, const char *name, int n, const np_str *among);

@@ -57,7 +57,8 @@ bool np_axis_size(np_lua *s, np_axis *a, const np_dim *d, np_str by)
         return true;
     }
     if (a->dim == d) return true;
-    np_str where = a->loc.line ? np_str_fmt(s->cx, " (%s:%d)", a->loc.file, a->loc.line) : np_str_new(s->cx, "");
+    np_str where =
+        a->loc.line ? np_str_fmt(s->cx, " (%s:%d)", a->loc.file, a->loc.line) : np_str_new(s->cx, "");
     np_bind_poison(s, "axis %s: its size is %s in %s%s and %s in %s", a->name, np_dim_str(s->cx, a->dim),
                    a->by ? a->by : "the description", where, np_dim_str(s->cx, d), by);
     lua_pop(s->L, 1);
@@ -99,7 +100,8 @@ np_axis *np_axis_get(np_lua *s, np_str name)
 static np_str axis_name(np_lua *s, const char *p, size_t n)
 {
     bool ok = n > 0 && n < 64;
-    for (size_t i = 0; ok && i < n; i++) ok = p[i] > ' ' && p[i] < 127 && p[i] != '"' && p[i] != '(' && p[i] != ')';
+    for (size_t i = 0; ok && i < n; i++)
+        ok = p[i] > ' ' && p[i] < 127 && p[i] != '"' && p[i] != '(' && p[i] != ')';
     if (!ok) np_lua_fail(s, "an axis has a name without spaces, of at most 63 characters");
     return np_str_len(s->cx, p, n);
 }
@@ -146,7 +148,9 @@ static int l_size(lua_State *L)
         return lua_error(L);
     }
     if (!a->dim)
-        return np_lua_fail(s, "the size of axis %s is not known yet: give it with axis(\"%s\", size), with --set size.%s=.., or declare an input that has it before",
+        return np_lua_fail(s,
+                           "the size of axis %s is not known yet: give it with axis(\"%s\", size), with "
+                           "--set size.%s=.., or declare an input that has it before",
                            a->name, a->name, a->name);
     np_bind_push_dim(s, a->dim);
     return 1;
@@ -193,7 +197,8 @@ static bool self_axis(lua_State *L, self *m, const char *what)
 }
 
 /* list with axis a replaced by n axes, into out; the new length. */
-static int exchange(np_axis *const *list, int rank, const np_axis *a, int n, np_axis *const *by, np_axis **out)
+static int exchange(np_axis *const *list, int rank, const np_axis *a, int n, np_axis *const *by,
+                    np_axis **out)
 {
     int k = 0;
     for (int i = 0; i < rank; i++) {
@@ -211,7 +216,8 @@ static int replaced(self *m, np_node *x, int n, np_axis *const *by, const char *
     int k = exchange(m->v.axis, m->v.rank, m->a, n, by, axis);
     for (int i = 0; i < k; i++)
         for (int j = 0; j < i; j++)
-            if (axis[i] == axis[j]) return np_bind_poison(m->s, "%s: axis %s would appear twice", what, axis[i]->name);
+            if (axis[i] == axis[j])
+                return np_bind_poison(m->s, "%s: axis %s would appear twice", what, axis[i]->name);
     np_val v = np_bind_value(m->s, x, k, axis);
     exchange(m->v.order, m->v.rank, m->a, n, by, v.order);
     return np_bind_push(m->s, v);
@@ -233,10 +239,11 @@ static int v_over(lua_State *L)
         d = b->dim;
     }
     if (m.a->time && d == np_dim_add(s->cx, from, np_axis_past(s)))
-        x = np_build_op(s->b, NP_APPEND, 1, &x, &(np_extra){.attr = {np_dim_const(s->cx, m.at), np_axis_past(s)}});
+        x = np_build_op(s->b, NP_APPEND, 1, &x,
+                        &(np_extra){.attr = {np_dim_const(s->cx, m.at), np_axis_past(s)}});
     else if (d != from)
-        return np_bind_poison(s, "over: axis %s has size %s, axis %s has %s", m.a->name, np_dim_str(s->cx, from),
-                              b->name, np_dim_str(s->cx, d));
+        return np_bind_poison(s, "over: axis %s has size %s, axis %s has %s", m.a->name,
+                              np_dim_str(s->cx, from), b->name, np_dim_str(s->cx, d));
     return replaced(&m, x, 1, &b, "over");
 }
 
@@ -247,7 +254,8 @@ static bool split_sizes(self *m, int n, np_axis **part)
     np_axis *open = NULL;
     int64_t whole, known = 1, k;
     if (!np_dim_int(m->a->dim, &whole)) {
-        np_bind_poison(s, "split: time (axis %s) is never split by hand; use predicates of pos(%s)", m->a->name, m->a->name);
+        np_bind_poison(s, "split: time (axis %s) is never split by hand; use predicates of pos(%s)",
+                       m->a->name, m->a->name);
         return false;
     }
     for (int i = 0; i < n; i++) {
@@ -262,10 +270,11 @@ static bool split_sizes(self *m, int n, np_axis **part)
             known *= k;
     }
     if (open && whole % known == 0)
-        return np_axis_size(s, open, np_dim_const(s->cx, whole / known), np_str_fmt(s->cx, "split of %s", m->a->name));
+        return np_axis_size(s, open, np_dim_const(s->cx, whole / known),
+                            np_str_fmt(s->cx, "split of %s", m->a->name));
     if (known == whole && !open) return true;
-    np_bind_poison(s, "split: axis %s of %lld does not split into (%s): the known sizes make %lld", m->a->name,
-                   (long long)whole, np_bind_axes_text(s, n, part), (long long)known);
+    np_bind_poison(s, "split: axis %s of %lld does not split into (%s): the known sizes make %lld",
+                   m->a->name, (long long)whole, np_bind_axes_text(s, n, part), (long long)known);
     return false;
 }
 
@@ -326,9 +335,11 @@ static int v_slice(lua_State *L)
     const np_dim *zero = np_dim_const(s->cx, 0);
     int64_t k;
     bool low = np_dim_int(from, &k) && k < 0, none = np_dim_int(n, &k) && k < 1;
-    if (low || none || !np_dim_le(s->cx, np_dim_add(s->cx, from, n), m.a->dim) || !np_dim_le(s->cx, zero, from))
-        return np_bind_poison(s, "slice: %s values from index %s leave axis %s, which has %s", np_dim_str(s->cx, n),
-                              np_dim_str(s->cx, from), m.a->name, np_dim_str(s->cx, m.a->dim));
+    if (low || none || !np_dim_le(s->cx, np_dim_add(s->cx, from, n), m.a->dim) ||
+        !np_dim_le(s->cx, zero, from))
+        return np_bind_poison(s, "slice: %s values from index %s leave axis %s, which has %s",
+                              np_dim_str(s->cx, n), np_dim_str(s->cx, from), m.a->name,
+                              np_dim_str(s->cx, m.a->dim));
     np_axis_dim(s, b);
     if (!np_axis_size(s, b, n, np_str_fmt(s->cx, "slice of %s", m.a->name))) return np_bind_poison(s, NULL);
     return replaced(&m, np_build_slice(s->b, m.v.node, m.at, from, n), 1, &b, "slice");
@@ -340,7 +351,8 @@ static int v_at(lua_State *L)
     if (!self_axis(L, &m, "at")) return 1;
     np_lua *s = m.s;
     const np_dim *i = np_bind_dim(s, 3), *one = np_dim_const(s->cx, 1);
-    if (!np_dim_le(s->cx, np_dim_const(s->cx, 0), i) || !np_dim_le(s->cx, np_dim_add(s->cx, i, one), m.a->dim))
+    if (!np_dim_le(s->cx, np_dim_const(s->cx, 0), i) ||
+        !np_dim_le(s->cx, np_dim_add(s->cx, i, one), m.a->dim))
         return np_bind_poison(s, "at: index %s is not in axis %s, which has %s (the first index is 0)",
                               np_dim_str(s->cx, i), m.a->name, np_dim_str(s->cx, m.a->dim));
     return replaced(&m, np_build_at(s->b, m.v.node, m.at, i), 0, NULL, "at");
@@ -405,6 +417,6 @@ static int v_has(lua_State *L)
     return 1;
 }
 
-const luaL_Reg np_axis_values[] = {{"over", v_over}, {"split", v_split}, {"merge", v_merge}, {"slice", v_slice},
-                                   {"at", v_at},     {"as", v_as},       {"pad", v_pad},     {"axes", v_axes},
-                                   {"has", v_has},   {NULL, NULL}};
+const luaL_Reg np_axis_values[] = {
+    {"over", v_over}, {"split", v_split}, {"merge", v_merge}, {"slice", v_slice}, {"at", v_at},
+    {"as", v_as},     {"pad", v_pad},     {"axes", v_axes},   {"has", v_has},     {NULL, NULL}};

@@ -55,7 +55,9 @@ static int64_t flatten(np_lua *s, double *out, int64_t n, int64_t most, bool *wh
         if (t == LUA_TTABLE) {
             n = flatten(s, out, n, most, whole, depth + 1);
         } else {
-            if (t != LUA_TNUMBER) np_lua_fail(s, "const: a list of numbers is wanted; entry %d is a %s", (int)i, luaL_typename(L, -1));
+            if (t != LUA_TNUMBER)
+                np_lua_fail(s, "const: a list of numbers is wanted; entry %d is a %s", (int)i,
+                            luaL_typename(L, -1));
             if (n < most) out[n] = lua_tonumber(L, -1);
             *whole &= lua_isinteger(L, -1);
             n++;
@@ -80,7 +82,8 @@ static int l_const(lua_State *L)
         np_axis_size(s, axis[0], np_dim_const(s->cx, have), np_str_new(s->cx, "const"));
     if (!np_bind_sized(s, n, axis, "const")) return np_bind_poison(s, NULL);
     for (int i = 0; i < n; i++) {
-        if (!np_dim_int(axis[i]->dim, &k)) return np_lua_fail(s, "const: axis %s has no fixed size", axis[i]->name);
+        if (!np_dim_int(axis[i]->dim, &k))
+            return np_lua_fail(s, "const: axis %s has no fixed size", axis[i]->name);
         count *= k;
     }
     if (have != count)
@@ -141,16 +144,19 @@ static bool bind_shape(np_lua *s, const np_shape *h, np_dtype d, int n, np_axis 
     np_str by = np_str_fmt(s->cx, "input %s", h->name);
     bool ok = true;
     if (h->rank != n) {
-        np_bind_poison(s, "input %s has %d axes, the model declares (%s)", h->name, h->rank, np_bind_axes_text(s, n, axis));
+        np_bind_poison(s, "input %s has %d axes, the model declares (%s)", h->name, h->rank,
+                       np_bind_axes_text(s, n, axis));
         return false;
     }
     if (np_dtype_class(d) != 'F' && np_dtype_class(h->dtype) == 'F') {
-        np_bind_poison(s, "input %s holds %s, the model wants %s", h->name, np_dtype_text(h->dtype), np_dtype_text(d));
+        np_bind_poison(s, "input %s holds %s, the model wants %s", h->name, np_dtype_text(h->dtype),
+                       np_dtype_text(d));
         return false;
     }
     for (int i = 0; i < n; i++) {
         if (h->dim[i] < 1) {
-            np_bind_poison(s, "input %s is empty: axis %s has size %lld", h->name, axis[i]->name, (long long)h->dim[i]);
+            np_bind_poison(s, "input %s is empty: axis %s has size %lld", h->name, axis[i]->name,
+                           (long long)h->dim[i]);
             return false;
         }
         bool time = axis[i]->name == s->time_axis && (!axis[i]->dim || axis[i]->time);
@@ -164,8 +170,8 @@ static bool bind_shape(np_lua *s, const np_shape *h, np_dtype d, int n, np_axis 
             np_axis_past(s);
             axis[i]->by = by;
         } else if (s->time_len != h->dim[i]) {
-            np_bind_poison(s, "axis %s: its size is %lld in %s and %lld in %s", axis[i]->name, (long long)s->time_len,
-                           axis[i]->by, (long long)h->dim[i], by);
+            np_bind_poison(s, "axis %s: its size is %lld in %s and %lld in %s", axis[i]->name,
+                           (long long)s->time_len, axis[i]->by, (long long)h->dim[i], by);
             ok = false;
         }
     }
@@ -191,7 +197,8 @@ static int param(np_lua *s, np_str name, np_dtype d, int n, np_axis **axis)
     const np_type *t = np_bind_type(s, d, n, axis);
     np_node *x = declared(s, name);
     if (x && x->type != t)
-        return np_bind_poison(s, "input %s is %s here and %s at line %d", name, np_type_str(s->cx, t), np_type_str(s->cx, x->type), x->loc.line);
+        return np_bind_poison(s, "input %s is %s here and %s at line %d", name, np_type_str(s->cx, t),
+                              np_type_str(s->cx, x->type), x->loc.line);
     if (!x) x = np_build_param(s->b, NP_IN, name, t);
     return np_bind_push(s, np_bind_leaf(s, x, n, axis));
 }
@@ -266,7 +273,8 @@ static int l_weight(lua_State *L)
         if (!np_axis_dim(s, axis[i]))
             np_axis_size(s, axis[i], np_dim_const(s->cx, have->dim[i]), np_str_fmt(s->cx, "weight %s", name));
     if (!np_bind_sized(s, n, axis, np_str_fmt(s->cx, "weight %s", name))) return np_bind_poison(s, NULL);
-    if (!np_mod_declare(s->fn->mod, s->b->loc, name, np_bind_type(s, d, n, axis))) return np_bind_poison(s, NULL);
+    if (!np_mod_declare(s->fn->mod, s->b->loc, name, np_bind_type(s, d, n, axis)))
+        return np_bind_poison(s, NULL);
     np_block *here = to_top(s);
     np_node *x = np_build_weight(s->b, name);
     s->b->at = here;
@@ -292,9 +300,12 @@ static int l_scope(lua_State *L)
     bool numbered = !lua_isfunction(L, 2);
     lua_Integer k = numbered ? luaL_checkinteger(L, 2) : 0;
     luaL_checktype(L, numbered ? 3 : 2, LUA_TFUNCTION);
-    if (prefix && strlen(prefix) + strlen(name) > 400) return np_lua_fail(s, "scopes nest too deeply: %s%s", prefix, name);
-    s->scope = numbered ? np_str_fmt(s->cx, "%s%s%s[%d]", text, dot, name, (int)k) : np_str_fmt(s->cx, "%s%s%s", text, dot, name);
-    s->prefix = numbered ? np_str_fmt(s->cx, "%s%s.%d.", prefix, name, (int)k) : np_str_fmt(s->cx, "%s%s.", prefix, name);
+    if (prefix && strlen(prefix) + strlen(name) > 400)
+        return np_lua_fail(s, "scopes nest too deeply: %s%s", prefix, name);
+    s->scope = numbered ? np_str_fmt(s->cx, "%s%s%s[%d]", text, dot, name, (int)k)
+                        : np_str_fmt(s->cx, "%s%s%s", text, dot, name);
+    s->prefix = numbered ? np_str_fmt(s->cx, "%s%s.%d.", prefix, name, (int)k)
+                         : np_str_fmt(s->cx, "%s%s.", prefix, name);
     lua_settop(L, numbered ? 3 : 2);
     lua_call(L, 0, LUA_MULTRET);
     s->scope = text;
@@ -302,6 +313,7 @@ static int l_scope(lua_State *L)
     return lua_gettop(L) - (numbered ? 2 : 1);
 }
 
-const luaL_Reg np_leaf_functions[] = {{"full", l_full},     {"zeros", l_zeros},   {"const", l_const}, {"iota", l_pos},
-                                      {"pos", l_look},      {"input", l_input},   {"given", l_given}, {"weight", l_weight},
-                                      {"has_weight", l_has_weight}, {"scope", l_scope}, {NULL, NULL}};
+const luaL_Reg np_leaf_functions[] = {{"full", l_full},   {"zeros", l_zeros},   {"const", l_const},
+                                      {"iota", l_pos},    {"pos", l_look},      {"input", l_input},
+                                      {"given", l_given}, {"weight", l_weight}, {"has_weight", l_has_weight},
+                                      {"scope", l_scope}, {NULL, NULL}};

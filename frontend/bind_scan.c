@@ -73,7 +73,8 @@ static void set(np_lua *s, int t, key k)
 static np_str key_text(np_lua *s, np_str path, key k)
 {
     const char *dot = *path ? "." : "";
-    return k.text ? np_str_fmt(s->cx, "%s%s%s", path, dot, k.text) : np_str_fmt(s->cx, "%s%s%d", path, dot, (int)k.i);
+    return k.text ? np_str_fmt(s->cx, "%s%s%s", path, dot, k.text)
+                  : np_str_fmt(s->cx, "%s%s%d", path, dot, (int)k.i);
 }
 
 /* The initial state at index t. */
@@ -93,9 +94,10 @@ static void collect(states *w, int t, np_str path, int depth)
         } else {
             if (w->n == STATES) np_lua_fail(s, "a scan has at most %d states", STATES);
             if (!np_bind_is_val(s, at) && !lua_isnumber(s->L, at))
-                np_lua_fail(s, "state %s is a %s; a tensor or a number is wanted", name, luaL_typename(s->L, at));
+                np_lua_fail(s, "state %s is a %s; a tensor or a number is wanted", name,
+                            luaL_typename(s->L, at));
             np_val v = np_bind_see(s, at);
-            if (lua_isnumber(s->L, at)) v.node = np_ops_convert(s, v.node, NP_F32);
+            if (lua_isnumber(s->L, at)) v.node = np_operand_convert(s, v.node, NP_F32);
             w->name[w->n] = name;
             w->init[w->n++] = v;
             w->wrong |= !v.node;
@@ -137,10 +139,13 @@ static bool fit(states *w, int i, np_val *v)
         lua_pop(s->L, 1);
         return false;
     }
-    np_node *x = np_ops_convert(s, v->node, was->node->type->dtype);
+    np_node *x = np_operand_convert(s, v->node, was->node->type->dtype);
     if (!x) {
-        np_bind_poison(s, "scan: state %s is %s at the start and %s after a step; give it its type at the start, as in zeros({..}, int)",
-                       w->name[i], np_dtype_text(was->node->type->dtype), np_dtype_text(v->node->type->dtype));
+        np_bind_poison(s,
+                       "scan: state %s is %s at the start and %s after a step; give it its type at the "
+                       "start, as in zeros({..}, int)",
+                       w->name[i], np_dtype_text(was->node->type->dtype),
+                       np_dtype_text(v->node->type->dtype));
         lua_pop(s->L, 1);
         return false;
     }
@@ -157,14 +162,16 @@ static void follow(states *w, int was, int t, np_str path, int *used)
     int n = keys(s, was, k), m = keys(s, t, extra);
     for (int i = 0; i < m; i++) {
         if (bsearch(&extra[i], k, (size_t)n, sizeof *k, by_key)) continue;
-        np_lua_fail(s, "scan: the body gives a state %s that the scan does not start with", key_text(s, path, extra[i]));
+        np_lua_fail(s, "scan: the body gives a state %s that the scan does not start with",
+                    key_text(s, path, extra[i]));
     }
     for (int i = 0; i < n; i++) {
         np_str name = key_text(s, path, k[i]);
         get(s, was, k[i]);
         get(s, t, k[i]);
         int at = lua_gettop(s->L);
-        if (lua_isnil(s->L, at)) np_lua_fail(s, "scan: the body does not give the next value of state %s", name);
+        if (lua_isnil(s->L, at))
+            np_lua_fail(s, "scan: the body does not give the next value of state %s", name);
         if (lua_istable(s->L, at - 1) != lua_istable(s->L, at))
             np_lua_fail(s, "scan: state %s is a table on one side and a tensor on the other", name);
         if (lua_istable(s->L, at)) {
@@ -238,7 +245,8 @@ static void close_scan(states *w, int nouts, np_val *out)
     }
     for (int i = 0; i < w->n; i++) {
         const np_val *v = &w->init[i];
-        w->next[i] = r ? np_bind_value(s, np_build_result(s->b, r, nouts + i), v->rank, v->axis) : (np_val){0};
+        w->next[i] =
+            r ? np_bind_value(s, np_build_result(s->b, r, nouts + i), v->rank, v->axis) : (np_val){0};
         memcpy(w->next[i].order, v->order, sizeof v->order);
     }
 }
@@ -263,14 +271,16 @@ static int scan(lua_State *L, bool back)
     lua_call(L, 1, LUA_MULTRET);
     int nouts = lua_gettop(L) - 3;
     bool table = nouts > 0 && lua_istable(L, -1);
-    if (!table && w->n > 0) return np_lua_fail(s, "scan: the body returns its outputs, then the table of the next state");
+    if (!table && w->n > 0)
+        return np_lua_fail(s, "scan: the body returns its outputs, then the table of the next state");
     nouts -= table;
     if (nouts > OUTS) return np_lua_fail(s, "scan: more than %d outputs", OUTS);
     if (nouts + w->n == 0) return np_lua_fail(s, "scan: the body returns nothing");
     s->b->loc = loc;
     for (int i = 0; i < nouts; i++) {
         out[i] = np_bind_see(s, 4 + i);
-        if (out[i].rank == NP_RANK) return np_lua_fail(s, "scan: output %d has %d axes already", i + 1, NP_RANK);
+        if (out[i].rank == NP_RANK)
+            return np_lua_fail(s, "scan: output %d has %d axes already", i + 1, NP_RANK);
     }
     used = 0;
     if (table) follow(w, 2, 4 + nouts, np_str_new(s->cx, ""), &used);
@@ -306,7 +316,8 @@ static np_node *look_back(np_lua *s, const char *what, np_val *v, np_axis *a, in
         np_bind_poison(s, "%s: %s has no axis %s", what, np_bind_text(s, 1, v), a->name);
         return NULL;
     }
-    if (v->rank == NP_RANK || n < 1 || n > INT32_MAX) np_lua_fail(s, "%s: %d steps of %s", what, (int)n, np_bind_text(s, 1, v));
+    if (v->rank == NP_RANK || n < 1 || n > INT32_MAX)
+        np_lua_fail(s, "%s: %d steps of %s", what, (int)n, np_bind_text(s, 1, v));
     x[0] = v->node;
     if (!lua_isnoneornil(s->L, before)) {
         np_val p = np_bind_see(s, before);
@@ -317,13 +328,16 @@ static np_node *look_back(np_lua *s, const char *what, np_val *v, np_axis *a, in
         memcpy(order, v->axis, sizeof order);
         order[at] = own;
         if (!own || !np_dim_is(own->dim, n - 1) || p.rank != v->rank) {
-            np_bind_poison(s, "%s: what stands before, %s, must be over the axes of %s, with an axis of %d in place of %s", what,
-                           np_bind_text(s, before, &p), np_bind_text(s, 1, v), (int)n - 1, a->name);
+            np_bind_poison(
+                s,
+                "%s: what stands before, %s, must be over the axes of %s, with an axis of %d in place of %s",
+                what, np_bind_text(s, before, &p), np_bind_text(s, 1, v), (int)n - 1, a->name);
             return NULL;
         }
         x[k++] = np_bind_align(s, &p, v->rank, order);
     }
-    return np_build_op(s->b, NP_WINDOW, k, x, &(np_extra){.attr = {np_dim_const(s->cx, at), np_dim_const(s->cx, n)}});
+    return np_build_op(s->b, NP_WINDOW, k, x,
+                       &(np_extra){.attr = {np_dim_const(s->cx, at), np_dim_const(s->cx, n)}});
 }
 
 static int l_window(lua_State *L)

@@ -240,7 +240,8 @@ static int index_config(lua_State *L)
 
 static int newindex_config(lua_State *L)
 {
-    return np_lua_fail(np_lua_of(L), "the config cannot be changed while the model is built (c.%s)", luaL_tolstring(L, 2, NULL));
+    return np_lua_fail(np_lua_of(L), "the config cannot be changed while the model is built (c.%s)",
+                       luaL_tolstring(L, 2, NULL));
 }
 
 bool np_config_size(np_lua *s, np_str axis, int64_t *out)
@@ -336,7 +337,8 @@ void np_config_close(np_lua *s)
         for (int k = 0; k < s->ndeclared && k < 40; k++)
             all = np_str_fmt(s->cx, "%s%s%s", all, k ? ", " : "", s->declared[k]);
         if (near)
-            np_error(s->cx, (np_loc){.file = v->from}, "%s: the model has no such key; did you mean %s?", v->key, near);
+            np_error(s->cx, (np_loc){.file = v->from}, "%s: the model has no such key; did you mean %s?",
+                     v->key, near);
         else
             np_error(s->cx, (np_loc){.file = v->from}, "%s: the model has no such key%s%s", v->key,
                      *all ? "; it has " : "", all);

@@ -49,7 +49,8 @@ static void read_names(np_lua *s, int model)
 {
     np_model *m = s->model;
     int t = lua_getfield(s->L, model, "names");
-    if (t != LUA_TTABLE && t != LUA_TNIL) np_lua_fail(s, "names must be a table: names = { [\"h.#.ln.weight\"] = \"layers.#.norm.weight\" }");
+    if (t != LUA_TTABLE && t != LUA_TNIL)
+        np_lua_fail(s, "names must be a table: names = { [\"h.#.ln.weight\"] = \"layers.#.norm.weight\" }");
     if (t == LUA_TTABLE) {
         m->nnames = names_of(s, "names", &m->name_from);
         m->name_to = np_arena_array(&s->cx->perm, (size_t)m->nnames + 1, sizeof *m->name_to);
@@ -99,16 +100,20 @@ static void read_context(np_lua *s, int model)
         np_lua_fail(s, "context is a number of positions, or the name of a config key that is one");
     lua_pop(s->L, 1);
     if (set && set->kind == NP_SET_NUM) s->model->context = (int64_t)set->num;
-    if (s->model->context < 0 || s->model->context > INT32_MAX) np_lua_fail(s, "context: %lld positions are not possible", (long long)s->model->context);
+    if (s->model->context < 0 || s->model->context > INT32_MAX)
+        np_lua_fail(s, "context: %lld positions are not possible", (long long)s->model->context);
 }
 
 int np_load_table(np_lua *s)
 {
     np_lua_compile(s, s->model->path, s->model->source, strlen(s->model->source));
     lua_call(s->L, 0, 1);
-    if (!lua_istable(s->L, -1)) np_lua_fail(s, "%s must return the model: return model { build = function(c) .. end }", s->model->path);
+    if (!lua_istable(s->L, -1))
+        np_lua_fail(s, "%s must return the model: return model { build = function(c) .. end }",
+                    s->model->path);
     int model = lua_gettop(s->L);
-    if (lua_getfield(s->L, model, "tests") == LUA_TTABLE) s->model->ntests = names_of(s, "tests", &s->model->test);
+    if (lua_getfield(s->L, model, "tests") == LUA_TTABLE)
+        s->model->ntests = names_of(s, "tests", &s->model->test);
     lua_pop(s->L, 1);
     return model;
 }
@@ -132,16 +137,19 @@ static void finish(np_lua *s)
     lua_State *L = s->L;
     np_str *name;
     np_node *value[OUTPUTS];
-    if (!lua_istable(L, -1)) np_lua_fail(s, "build must return a table of outputs: return { logits = x:as {T, V} }");
+    if (!lua_istable(L, -1))
+        np_lua_fail(s, "build must return a table of outputs: return { logits = x:as {T, V} }");
     int n = names_of(s, "build", &name), t = lua_gettop(L);
     if (n == 0 || n > OUTPUTS) np_lua_fail(s, "build returns %d outputs; 1 to %d are possible", n, OUTPUTS);
     for (int i = 0; i < n; i++) {
         lua_getfield(L, t, name[i]);
         np_val *v = np_bind_is_val(s, -1);
-        if (!v && !lua_isnumber(L, -1)) np_lua_fail(s, "output %s is a %s, not a tensor", name[i], luaL_typename(L, -1));
+        if (!v && !lua_isnumber(L, -1))
+            np_lua_fail(s, "output %s is a %s, not a tensor", name[i], luaL_typename(L, -1));
         np_val out = np_bind_see(s, t + 1);
         value[i] = out.node ? np_bind_align(s, &out, out.rank, out.order) : NULL;
-        if (!value[i] && s->cx->nerrors == 0) np_bug(s->cx, "output %s could not be made and nobody said why", name[i]);
+        if (!value[i] && s->cx->nerrors == 0)
+            np_bug(s->cx, "output %s could not be made and nobody said why", name[i]);
         lua_pop(L, 1);
     }
     if (s->cx->nerrors > s->errors) return;
@@ -208,8 +216,15 @@ np_status np_load_run(np_cx *cx, np_lua *s, const np_load_opts *o, lua_CFunction
         const char *slash = strrchr(path, '/');
         *m = (np_model){.path = path, .source = source, .name = base_name(cx, path)};
         lua_CFunction run = fn;
-        np_lua keep = {.cx = cx, .o = o, .model = m, .time_axis = time, .time_len = -1, .errors = cx->nerrors, .testing = s->testing,
-                       .out = s->out, .test_name = s->test_name};
+        np_lua keep = {.cx = cx,
+                       .o = o,
+                       .model = m,
+                       .time_axis = time,
+                       .time_len = -1,
+                       .errors = cx->nerrors,
+                       .testing = s->testing,
+                       .out = s->out,
+                       .test_name = s->test_name};
         *s = keep;
         s->dir = slash ? np_str_len(cx, path, (size_t)(slash - path) + 1) : np_str_new(cx, "");
         s->scope = s->prefix = np_str_new(cx, "");

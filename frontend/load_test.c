@@ -44,7 +44,8 @@ static void settings(np_lua *s, int test, const char *field, const char *prefix)
     if (t != LUA_TNIL && t != LUA_TTABLE) np_lua_fail(s, "test %s: %s must be a table", s->test_name, field);
     if (t == LUA_TTABLE)
         for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
-            if (lua_type(L, -2) != LUA_TSTRING) np_lua_fail(s, "test %s: %s: names are wanted as keys", s->test_name, field);
+            if (lua_type(L, -2) != LUA_TSTRING)
+                np_lua_fail(s, "test %s: %s: names are wanted as keys", s->test_name, field);
             setting(s, np_str_fmt(s->cx, "%s%s", prefix, lua_tostring(L, -2)), "the self-test");
         }
     lua_pop(L, 1);
@@ -56,7 +57,8 @@ static void given(np_lua *s, int test)
     s->given = np_arena_array(&s->cx->perm, PORTS, sizeof *s->given);
     if (lua_getfield(L, test, "inputs") == LUA_TTABLE)
         for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1))
-            if (lua_type(L, -2) == LUA_TSTRING && s->ngiven < PORTS) s->given[s->ngiven++] = np_str_new(s->cx, lua_tostring(L, -2));
+            if (lua_type(L, -2) == LUA_TSTRING && s->ngiven < PORTS)
+                s->given[s->ngiven++] = np_str_new(s->cx, lua_tostring(L, -2));
     lua_pop(L, 1);
 }
 
@@ -138,7 +140,9 @@ static void fill(np_lua *s, np_str name, np_tensor *t, int shift)
         np_tensor_free(&u);
     } else if (kind == LUA_TTABLE) {
         int64_t n = list_values(s, t, 0, count, 1);
-        if (n != count) np_lua_fail(s, "test %s: %lld numbers for %s, which has %lld", s->test_name, (long long)n, name, (long long)count);
+        if (n != count)
+            np_lua_fail(s, "test %s: %lld numbers for %s, which has %lld", s->test_name, (long long)n, name,
+                        (long long)count);
     } else if (kind == LUA_TNUMBER) {
         for (int64_t i = 0; i < count; i++) t->data[i] = lua_tonumber(L, -1);
     } else if (kind == LUA_TFUNCTION) {
@@ -148,7 +152,10 @@ static void fill(np_lua *s, np_str name, np_tensor *t, int shift)
         for (int64_t i = 0; counts && i < count; i++) t->data[i] = (double)i;
         if (!counts) function_values(s, t);
     } else {
-        np_lua_fail(s, "test %s: %s: a rule is a list, a number, a function of the indices, iota or { random = seed, least, most }", s->test_name, name);
+        np_lua_fail(s,
+                    "test %s: %s: a rule is a list, a number, a function of the indices, iota or { random = "
+                    "seed, least, most }",
+                    s->test_name, name);
     }
 }
 
@@ -162,10 +169,12 @@ static int element(lua_State *L)
 {
     np_tensor *t = lua_touserdata(L, lua_upvalueindex(1));
     int64_t at = 0;
-    if (lua_gettop(L) != t->rank) return np_lua_fail(np_lua_of(L), "%d indices for a tensor of %d axes", lua_gettop(L), t->rank);
+    if (lua_gettop(L) != t->rank)
+        return np_lua_fail(np_lua_of(L), "%d indices for a tensor of %d axes", lua_gettop(L), t->rank);
     for (int k = 0; k < t->rank; k++) {
         lua_Integer i = luaL_checkinteger(L, k + 1);
-        if (i < 0 || i >= t->dim[k]) return np_lua_fail(np_lua_of(L), "index %d of axis %d: it has %d", (int)i, k, (int)t->dim[k]);
+        if (i < 0 || i >= t->dim[k])
+            return np_lua_fail(np_lua_of(L), "index %d of axis %d: it has %d", (int)i, k, (int)t->dim[k]);
         at = at * t->dim[k] + i;
     }
     if (np_dtype_class(t->dtype) == 'F')
@@ -214,7 +223,8 @@ static void make_weights(np_lua *s, int test, int x)
     int t = lua_gettop(L), rule = lua_getfield(L, test, "weights");
     bool each = rule == LUA_TTABLE && lua_getfield(L, -1, "random") != LUA_TNUMBER;
     lua_settop(L, t + 1);
-    if (m->nweights && rule == LUA_TNIL) np_lua_fail(s, "test %s: the model has weights; say weights = { random = seed }", s->test_name);
+    if (m->nweights && rule == LUA_TNIL)
+        np_lua_fail(s, "test %s: the model has weights; say weights = { random = seed }", s->test_name);
     for (int i = 0; i < m->nweights; i++) {
         np_weight *w = m->weight[i];
         np_tensor *v = np_arena_alloc(&s->cx->perm, sizeof *v);
@@ -249,7 +259,8 @@ static void make_expected(np_lua *s, int test, int x)
         lua_pushvalue(L, x);
         lua_call(L, 1, 1);
     }
-    if (!lua_istable(L, -1)) np_lua_fail(s, "test %s: expect is a table of outputs, or a function that returns one", s->test_name);
+    if (!lua_istable(L, -1))
+        np_lua_fail(s, "test %s: expect is a table of outputs, or a function that returns one", s->test_name);
     int seen = 0, wanted = 0;
     for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) wanted++;
     for (int i = 0; i < f->nouts; i++) {
@@ -261,7 +272,9 @@ static void make_expected(np_lua *s, int test, int x)
         }
         lua_pop(L, 1);
     }
-    if (seen == 0 || seen != wanted) np_lua_fail(s, "test %s: %d outputs are expected, the model gives %d of them", s->test_name, wanted, seen);
+    if (seen == 0 || seen != wanted)
+        np_lua_fail(s, "test %s: %d outputs are expected, the model gives %d of them", s->test_name, wanted,
+                    seen);
     lua_pop(L, 1);
     c->tol = 1e-9;
     if (lua_getfield(L, test, "tol") == LUA_TNUMBER) c->tol = lua_tonumber(L, -1);
@@ -273,7 +286,8 @@ static int run_test(lua_State *L)
     np_lua *s = np_lua_of(L);
     int model = np_load_table(s);
     lua_getfield(L, model, "tests");
-    if (!lua_istable(L, -1) || lua_getfield(L, -1, s->test_name) != LUA_TTABLE) return np_lua_fail(s, "there is no test %s", s->test_name);
+    if (!lua_istable(L, -1) || lua_getfield(L, -1, s->test_name) != LUA_TTABLE)
+        return np_lua_fail(s, "there is no test %s", s->test_name);
     int test = lua_gettop(L);
     settings(s, test, "config", "");
     settings(s, test, "sizes", "size.");

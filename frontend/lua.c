@@ -156,8 +156,8 @@ static int handler(lua_State *L)
         }
     }
     np_str near = suggest(s, msg);
-    np_error(s->cx, loc, "%s%s%s%s%s", msg, where ? where : "", near ? "; did you mean " : "", near ? near : "",
-             near ? "?" : "");
+    np_error(s->cx, loc, "%s%s%s%s%s", msg, where ? where : "", near ? "; did you mean " : "",
+             near ? near : "", near ? "?" : "");
     return 1;
 }
 
@@ -191,10 +191,13 @@ static int lua_require(lua_State *L)
     }
     for (const char *p = name; *p || p == name; p++)
         if (!isalnum((unsigned char)*p) && *p != '_' && *p != '-')
-            return np_lua_fail(s, "require \"%s\": the name of a .lua file beside the model is wanted, without folders", name);
+            return np_lua_fail(
+                s, "require \"%s\": the name of a .lua file beside the model is wanted, without folders",
+                name);
     lua_getfield(L, LUA_REGISTRYINDEX, "np.required");
     if (lua_getfield(L, -1, name) != LUA_TNIL) {
-        if (lua_islightuserdata(L, -1)) return np_lua_fail(s, "require \"%s\": it is being read already", name);
+        if (lua_islightuserdata(L, -1))
+            return np_lua_fail(s, "require \"%s\": it is being read already", name);
         return 1;
     }
     lua_pop(L, 1);
@@ -202,7 +205,8 @@ static int lua_require(lua_State *L)
     lua_setfield(L, -2, name);
     np_str path = np_str_fmt(s->cx, "%s%s.lua", s->dir, name);
     struct stat st;
-    if (stat(path, &st) || !S_ISREG(st.st_mode)) return np_lua_fail(s, "require \"%s\": there is no file %s", name, path);
+    if (stat(path, &st) || !S_ISREG(st.st_mode))
+        return np_lua_fail(s, "require \"%s\": there is no file %s", name, path);
     int before = s->cx->nerrors;
     const char *text = (const char *)np_file_read(s->cx, path, &n);
     if (!text && s->cx->nerrors > before) {
@@ -239,7 +243,8 @@ static int lua_print(lua_State *L)
  * ask for no more than COPY_MAX steps inside C. */
 static int bounded_rep(lua_State *L)
 {
-    if (luaL_checkinteger(L, 2) > COPY_MAX) return np_lua_fail(np_lua_of(L), "string.rep: more than %d times", COPY_MAX);
+    if (luaL_checkinteger(L, 2) > COPY_MAX)
+        return np_lua_fail(np_lua_of(L), "string.rep: more than %d times", COPY_MAX);
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_insert(L, 1);
     lua_call(L, lua_gettop(L) - 1, 1);
@@ -268,8 +273,8 @@ static void bound(lua_State *L, const char *lib, const char *name, lua_CFunction
 
 static void sandbox(lua_State *L)
 {
-    static const char *const keep[] = {"assert",   "error", "ipairs",   "next", "rawequal", "rawget", "rawlen",
-                                       "rawset",   "select", "tonumber", "tostring", "type"};
+    static const char *const keep[] = {"assert", "error",  "ipairs", "next",     "rawequal", "rawget",
+                                       "rawlen", "rawset", "select", "tonumber", "tostring", "type"};
     lua_pushcfunction(L, luaopen_base);
     lua_call(L, 0, 1);
     lua_createtable(L, 0, 16);
@@ -318,7 +323,8 @@ static int boot(lua_State *L)
     lua_settop(L, 0);
     sandbox(L);
     np_bind_open(s);
-    np_lua_compile(s, np_str_new(s->cx, "neap.lua"), np_embed_frontend_neap_lua, np_embed_frontend_neap_lua_len);
+    np_lua_compile(s, np_str_new(s->cx, "neap.lua"), np_embed_frontend_neap_lua,
+                   np_embed_frontend_neap_lua_len);
     lua_call(L, 0, 0);
     lua_settop(L, 0);
     return fn(L);

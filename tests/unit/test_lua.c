@@ -73,7 +73,8 @@ static void run_case(const char *lua, const char *data)
     np_model *m = np_load(cx, &o);
     must(cx, m != NULL, data);
     np_fn *f = np_mod_fn(m->mod, "main");
-    np_tensor *in = calloc((size_t)f->ninputs + 1, sizeof *in), *out = calloc((size_t)f->nouts + 1, sizeof *out);
+    np_tensor *in = calloc((size_t)f->ninputs + 1, sizeof *in),
+              *out = calloc((size_t)f->nouts + 1, sizeof *out);
     for (int i = 0; i < f->ninputs; i++) {
         const np_node *p = f->top.param[i];
         in[i] = np_tensors_load(np_tensors_find(file, p->name), p->type->dtype);
@@ -112,7 +113,8 @@ START_TEST(mixers)
 END_TEST
 
 /* ---- whole models with real weights */
-static void run_model(const char *lua, const char *weights, const char *data, const char *tokens, const char *want, double tol)
+static void run_model(const char *lua, const char *weights, const char *data, const char *tokens,
+                      const char *want, double tol)
 {
     np_cx *cx = np_cx_new();
     np_checkpoint *c = np_checkpoint_open(cx, weights);
@@ -126,7 +128,8 @@ static void run_model(const char *lua, const char *weights, const char *data, co
     must(cx, m != NULL, lua);
     must(cx, np_weights_attach(cx, m, c) == NP_OK, weights);
     np_fn *f = np_mod_fn(m->mod, "main");
-    np_tensor in = np_tensors_load(t, NP_I32), out, expected = np_tensors_load(np_tensors_find(file, want), NP_F64);
+    np_tensor in = np_tensors_load(t, NP_I32), out,
+              expected = np_tensors_load(np_tensors_find(file, want), NP_F64);
     must(cx, np_eval(f, &in, &out, NULL, (np_eval_opts){.exact = true}) == NP_OK, lua);
     double d = np_tensor_distance(&out, &expected);
     ck_assert_msg(d <= tol, "%s %s: %g > %g", lua, want, d, tol);
@@ -140,7 +143,8 @@ static void run_model(const char *lua, const char *weights, const char *data, co
 START_TEST(gau)
 {
     const char *data = SOURCE "tests/data/default/expected.safetensors";
-    run_model(SOURCE "models/gau.lua", SOURCE "models/gau/model.safetensors", data, "prompt", "prompt_logits", 1e-9);
+    run_model(SOURCE "models/gau.lua", SOURCE "models/gau/model.safetensors", data, "prompt", "prompt_logits",
+              1e-9);
 }
 END_TEST
 
@@ -243,7 +247,8 @@ static bool matches(const wanted *w, const np_diag *d)
 {
     char text[2048];
     bool scoped = d->loc.scope && *d->loc.scope;
-    snprintf(text, sizeof text, "%s%s%s%s", d->text, scoped ? " (in " : "", scoped ? d->loc.scope : "", scoped ? ")" : "");
+    snprintf(text, sizeof text, "%s%s%s%s", d->text, scoped ? " (in " : "", scoped ? d->loc.scope : "",
+             scoped ? ")" : "");
     return !w->seen && (w->line == 0 || w->line == d->loc.line) && strstr(text, w->text);
 }
 
@@ -261,7 +266,8 @@ static void bad_file(const char *path)
         ck_assert_msg(k < n, "%s:%d: not expected: %s", path, cx->diag[i].loc.line, cx->diag[i].text);
         w[k].seen = true;
     }
-    for (int k = 0; k < n; k++) ck_assert_msg(w[k].seen, "%s:%d: not reported: %s", path, w[k].line, w[k].text);
+    for (int k = 0; k < n; k++)
+        ck_assert_msg(w[k].seen, "%s:%d: not reported: %s", path, w[k].line, w[k].text);
     ck_assert(m == NULL);
     np_cx_free(cx);
 }
