@@ -172,7 +172,7 @@ static int self_tests(const char *path)
         np_case *c = np_load_test(cx, &(np_load_opts){.path = path}, name[i]);
         must(cx, c != NULL, path);
         np_fn *f = np_mod_fn(c->model->mod, "main");
-        np_tensor out[16];
+        np_tensor out[64];
         must(cx, np_eval(f, c->in, out, NULL, (np_eval_opts){.exact = true}) == NP_OK, path);
         for (int k = 0; k < f->nouts; k++) {
             for (int j = 0; j < c->nout; j++) {
@@ -210,7 +210,7 @@ START_TEST(selftests)
 {
     ck_assert_int_ge(all_self_tests(SOURCE "models"), 3);
     ck_assert_int_ge(all_self_tests(SOURCE "models/mixers"), 4);
-    ck_assert_int_ge(all_self_tests(SOURCE "tests/lua"), 1);
+    ck_assert_int_ge(all_self_tests(SOURCE "tests/lua"), 11);
 }
 END_TEST
 
