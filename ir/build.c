@@ -289,10 +289,8 @@ np_node *np_build_feed(np_build *b, np_node *scan, np_node *x)
     for (int i = 0; i < seq; i++)
         if (scan->arg[i] == x) return scan->body[0]->param[i];
     if (!encloses(x->in, scan->in)) np_bug(b->cx, "feed: the operand stands inside the scan");
-    if (x->type->rank == 0 || x->type->dim[0] != scan->attr[1]) {
-        np_error(b->cx, b->loc, "scan over %s steps: axis 0 of %s", np_dim_str(b->cx, scan->attr[1]), np_type_str(b->cx, x->type));
-        return bad(b);
-    }
+    np_extra alone = {.attr = {np_dim_const(b->cx, 1), scan->attr[1], scan->attr[2]}};
+    if (!np_rule_type(b, NP_SCAN, 1, &x, &alone, NULL)) return bad(b);
     np_block *body = scan->body[0];
     np_node **arg = np_arena_array(&b->fn->mem, (size_t)scan->nargs + 1, sizeof *arg);
     memcpy(arg, scan->arg, (size_t)seq * sizeof *arg);
@@ -419,12 +417,12 @@ np_node *np_build_alloc(np_build *b, const char *name, const np_type *t)
 np_node *np_build_load(np_build *b, np_node *buf, int n, np_node *const *index)
 {
     np_node *arg[NP_RANK + 1] = {buf};
-    memcpy(arg + 1, index, (size_t)n * sizeof *arg);
+    if (n) memcpy(arg + 1, index, (size_t)n * sizeof *arg);
     return np_build_op(b, NP_LOAD, n + 1, arg, NULL);
 }
 void np_build_store(np_build *b, np_node *buf, np_node *v, int n, np_node *const *index)
 {
     np_node *arg[NP_RANK + 2] = {buf, v};
-    memcpy(arg + 2, index, (size_t)n * sizeof *arg);
+    if (n) memcpy(arg + 2, index, (size_t)n * sizeof *arg);
     np_build_op(b, NP_STORE, n + 2, arg, NULL);
 }

@@ -38,7 +38,8 @@ np_str np_str_len(np_cx *cx, const char *s, size_t n)
 {
     struct np_strtab *t = cx->strs;
     if (!t) t = cx->strs = np_arena_alloc(&cx->perm, sizeof *t);
-    const char *end = n ? memchr(s, 0, n) : NULL; /* a NUL inside would make two strings equal that are not */
+    if (n == 0) s = "";
+    const char *end = memchr(s, 0, n); /* a NUL inside would make two strings equal that are not */
     if (end) n = (size_t)(end - s);
     if (t->n * 2 >= t->cap) grow(cx, t);
     np_str *slot = find(t, s, n);
