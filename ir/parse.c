@@ -232,24 +232,25 @@ static np_node *build_body(reader *r, stmt *s)
     np_build *b = r->b;
     np_block *outer = b->at;
     np_node *n = np_build_open(b, s->op, s->nargs, s->arg, &s->x);
-    stmt first = {0}, second = {0};
+    stmt end[2] = {0}, *last = &end[s->info->nbodies - 1];
     np_parse_next(p);
-    bool good = read_body(r, n->body[0], &first);
+    bool good = read_body(r, n->body[0], &end[0]);
     if (s->info->nbodies == 2 && !r->lost) {
         p->errline = p->line;
         b->at = n->body[0];
-        np_build_else(b, n, good ? first.nargs : 0, first.arg);
+        np_build_else(b, n, good ? end[0].nargs : 0, end[0].arg);
         if (np_parse_word(p, "else")) np_parse_next(p);
         else np_parse_fail(p, "'else {' is wanted behind the first body");
         np_parse_want(p, '{');
         if (p->bad) good = false;
-        else good &= read_body(r, n->body[1], &second);
-        first = second;
+        else good &= read_body(r, n->body[1], &end[1]);
     }
     if (good && !p->bad) {
         b->loc = (np_loc){.file = p->file, .line = n->loc.line};
         b->name = NULL;
-        return np_build_close(b, n, first.nargs, first.arg);
+        np_node *made = np_build_close(b, n, last->nargs, last->arg);
+        for (int i = 0; i < s->info->nbodies; i++) n->body[i]->last->loc.line = end[i].mark ? end[i].mark : end[i].line;
+        return made;
     }
     b->at = outer;
     return poison(r);

@@ -102,8 +102,7 @@ static const char *found(const np_parser *p)
 {
     if (p->tok == TOK_END) return "the end of the text";
     if (p->tok == TOK_LINE) return "the end of the line";
-    unsigned char c = (unsigned char)p->text[0];
-    if (p->tok == TOK_CHAR && !isprint(c)) return np_str_fmt(p->cx, "the character 0x%02x", c);
+    if (p->tok == TOK_CHAR && !isprint((unsigned char)*p->text)) return np_str_fmt(p->cx, "the character 0x%02x", (unsigned char)*p->text);
     const char *sigil = p->tok == TOK_VALUE ? "%" : p->tok == TOK_WEIGHT ? "$" : p->tok == TOK_FN ? "@" : "";
     return np_str_fmt(p->cx, "'%s%.*s'", sigil, (int)(p->len < 60 ? p->len : 60), p->text);
 }
