@@ -557,8 +557,8 @@ static void read_weight(reader *r)
         np_weight *from = p->bad ? NULL : np_mod_weight(p->mod, source);
         if (!p->bad && (!from || from->from)) np_parse_fail(p, "there is no stored weight $%s before this one", source);
         if (!p->bad && !is_permutation(spec, from->type->rank)) np_parse_fail(p, "\"%s\" is no order of the axes of %s", spec, np_type_str(p->cx, from->type));
-        if (!p->bad && name != np_str_fmt(p->cx, "%s.%s", source, strstr(spec, "->") + 2)) np_parse_fail(p, "this weight is called $%s.%s", source, strstr(spec, "->") + 2);
         np_weight *w = p->bad ? NULL : np_mod_derive(p->mod, from, spec);
+        if (w && w->name != name) np_parse_fail(p, "this weight is called $%s", w->name);
         if (w && w->type != t) np_parse_fail(p, "$%s is %s, not %s", name, np_type_str(p->cx, w->type), np_type_str(p->cx, t));
     } else if (!p->bad) {
         np_mod_declare(p->mod, np_parse_loc(p), name, t);
