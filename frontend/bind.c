@@ -83,7 +83,10 @@ void np_bind_push_axis(np_lua *s, np_axis *a)
 
 int np_bind_push(np_lua *s, np_val v)
 {
-    if (v.node && v.node->op == NP_BAD) v.node = NULL;
+    if (v.node && v.node->op == NP_BAD) {
+        s->mistakes++; /* the builder said why */
+        v.node = NULL;
+    }
     np_val *p = lua_newuserdatauv(s->L, sizeof *p, 0);
     *p = v;
     luaL_setmetatable(s->L, VAL);
@@ -98,8 +101,8 @@ int np_bind_poison(np_lua *s, const char *fmt, ...)
         va_start(ap, fmt);
         vsnprintf(text, sizeof text, fmt, ap);
         va_end(ap);
-        np_error(s->cx, np_lua_loc(s), "%s", text);
-        if (s->cx->nerrors >= NP_LUA_ERRORS) np_lua_fail(s, "too many mistakes; the rest is not read");
+        np_lua_error(s, np_lua_loc(s), "%s", text);
+        if (s->mistakes >= NP_LUA_ERRORS) np_lua_fail(s, "too many mistakes; the rest is not read");
     }
     return np_bind_push(s, (np_val){0});
 }

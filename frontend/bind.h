@@ -61,7 +61,7 @@ typedef struct np_lua {
     lua_State *L;
     size_t memory; /* bytes that Lua holds */
     int64_t budget;
-    int errors;     /* in cx before this reading */
+    int mistakes;   /* of this reading; cx->nerrors does not count a text that it has already */
     bool restart;   /* read again: time_axis was found */
     bool naming;    /* locals of functions that return name their nodes */
     np_loc refused; /* where memory ran out */
@@ -97,6 +97,7 @@ np_lua *np_lua_of(lua_State *L);
 np_loc np_lua_loc(np_lua *s); /* innermost line of a user's file */
 /* Compiles a file's text and leaves the function on the stack. */
 void np_lua_compile(np_lua *s, np_str file, const char *text, size_t n);
+void np_lua_error(np_lua *s, np_loc loc, const char *fmt, ...) NP_PRINTF(3, 4); /* np_error, counted */
 /* Raises a Lua error: the description cannot be read further. */
 int np_lua_fail(np_lua *s, const char *fmt, ...) NP_PRINTF(2, 3);
 

@@ -273,8 +273,10 @@ static int l_weight(lua_State *L)
         if (!np_axis_dim(s, axis[i]))
             np_axis_size(s, axis[i], np_dim_const(s->cx, have->dim[i]), np_str_fmt(s->cx, "weight %s", name));
     if (!np_bind_sized(s, n, axis, np_str_fmt(s->cx, "weight %s", name))) return np_bind_poison(s, NULL);
-    if (!np_mod_declare(s->fn->mod, s->b->loc, name, np_bind_type(s, d, n, axis)))
+    if (!np_mod_declare(s->fn->mod, s->b->loc, name, np_bind_type(s, d, n, axis))) {
+        s->mistakes++; /* reported */
         return np_bind_poison(s, NULL);
+    }
     np_block *here = to_top(s);
     np_node *x = np_build_weight(s->b, name);
     s->b->at = here;

@@ -234,7 +234,7 @@ static void close_scan(states *w, int nouts, np_val *out)
         s->b->at = f->outer;
     } else {
         r = np_build_close(s->b, f->scan, nouts + w->n, yield);
-        if (r->op == NP_BAD) r = NULL;
+        if (r->op == NP_BAD) s->mistakes++, r = NULL;
     }
     for (int i = 0; i < nouts; i++) {
         np_axis *axis[NP_RANK] = {f->axis};

@@ -143,7 +143,7 @@ static bool fits(np_lua *s, np_str key, const np_setting *v)
     case LUA_TTABLE: ok = v->kind == NP_SET_LIST, wants = "a list of numbers, as in [1,2.5]"; break;
     default: break;
     }
-    if (!ok) np_error(s->cx, (np_loc){.file = v->from}, "%s: the model wants %s here", key, wants);
+    if (!ok) np_lua_error(s, (np_loc){.file = v->from}, "%s: the model wants %s here", key, wants);
     return ok;
 }
 
@@ -186,7 +186,7 @@ static bool allowed(np_lua *s, np_str key, int r, np_loc loc)
         lua_settop(L, value);
     }
     lua_settop(L, value);
-    if (!ok) np_error(s->cx, loc, "%s is %s; allowed: %s", key, luaL_tolstring(L, value, NULL), all);
+    if (!ok) np_lua_error(s, loc, "%s is %s; allowed: %s", key, luaL_tolstring(L, value, NULL), all);
     lua_settop(L, value);
     return ok;
 }
@@ -234,7 +234,7 @@ static int index_config(lua_State *L)
     np_str near = listed(s->ndeclared, s->declared, np_str_new(s->cx, name))
                       ? NULL
                       : np_config_near(s, name, s->ndeclared, s->declared);
-    if (near) np_error(s->cx, np_lua_loc(s), "the config has no key %s; did you mean %s?", name, near);
+    if (near) np_lua_error(s, np_lua_loc(s), "the config has no key %s; did you mean %s?", name, near);
     return 1;
 }
 
@@ -255,7 +255,7 @@ bool np_config_size(np_lua *s, np_str axis, int64_t *out)
         *out = (int64_t)v->num;
         return true;
     }
-    np_error(s->cx, (np_loc){.file = v->from}, "%s: a size is a whole number from 1", key);
+    np_lua_error(s, (np_loc){.file = v->from}, "%s: a size is a whole number from 1", key);
     return false;
 }
 
@@ -337,10 +337,10 @@ void np_config_close(np_lua *s)
         for (int k = 0; k < s->ndeclared && k < 40; k++)
             all = np_str_fmt(s->cx, "%s%s%s", all, k ? ", " : "", s->declared[k]);
         if (near)
-            np_error(s->cx, (np_loc){.file = v->from}, "%s: the model has no such key; did you mean %s?",
-                     v->key, near);
+            np_lua_error(s, (np_loc){.file = v->from}, "%s: the model has no such key; did you mean %s?",
+                         v->key, near);
         else
-            np_error(s->cx, (np_loc){.file = v->from}, "%s: the model has no such key%s%s", v->key,
-                     *all ? "; it has " : "", all);
+            np_lua_error(s, (np_loc){.file = v->from}, "%s: the model has no such key%s%s", v->key,
+                         *all ? "; it has " : "", all);
     }
 }

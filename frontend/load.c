@@ -148,11 +148,11 @@ static void finish(np_lua *s)
             np_lua_fail(s, "output %s is a %s, not a tensor", name[i], luaL_typename(L, -1));
         np_val out = np_bind_see(s, t + 1);
         value[i] = out.node ? np_bind_align(s, &out, out.rank, out.order) : NULL;
-        if (!value[i] && s->cx->nerrors == 0)
+        if (!value[i] && s->mistakes == 0)
             np_bug(s->cx, "output %s could not be made and nobody said why", name[i]);
         lua_pop(L, 1);
     }
-    if (s->cx->nerrors > s->errors) return;
+    if (s->mistakes) return;
     np_build_ret(s->b, n, name, n, value);
     np_fn_walk(s->fn, name_slices, NULL);
     np_fn_sweep(s->fn);
@@ -221,7 +221,7 @@ np_status np_load_run(np_cx *cx, np_lua *s, const np_load_opts *o, lua_CFunction
                        .model = m,
                        .time_axis = time,
                        .time_len = -1,
-                       .errors = cx->nerrors,
+
                        .testing = s->testing,
                        .out = s->out,
                        .test_name = s->test_name};

@@ -295,7 +295,7 @@ static int run_test(lua_State *L)
     const np_setting *len = np_settings_find(&s->test, np_str_fmt(s->cx, "size.%s", s->time_axis));
     if (len && len->num >= 1 && len->num < 1 << 20) s->time_len = (int64_t)len->num;
     np_load_build(s, model); /* leaves the config object on the stack */
-    if (s->cx->nerrors > s->errors) return 0;
+    if (s->mistakes) return 0;
     s->out->model = s->model;
     lua_newtable(L);
     int x = lua_gettop(L);

@@ -77,6 +77,17 @@ int np_lua_fail(np_lua *s, const char *fmt, ...)
     return lua_error(s->L);
 }
 
+void np_lua_error(np_lua *s, np_loc loc, const char *fmt, ...)
+{
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    np_error(s->cx, loc, "%s", text);
+    s->mistakes++;
+}
+
 /* ---- the hook: the budget, and names for the nodes of a function's locals.
  * Single letters of the library say nothing about a model. */
 static void name_locals(np_lua *s, lua_Debug *ar)
@@ -156,8 +167,8 @@ static int handler(lua_State *L)
         }
     }
     np_str near = suggest(s, msg);
-    np_error(s->cx, loc, "%s%s%s%s%s", msg, where ? where : "", near ? "; did you mean " : "",
-             near ? near : "", near ? "?" : "");
+    np_lua_error(s, loc, "%s%s%s%s%s", msg, where ? where : "", near ? "; did you mean " : "",
+                 near ? near : "", near ? "?" : "");
     return 1;
 }
 
@@ -332,7 +343,6 @@ static int boot(lua_State *L)
 
 np_status np_lua_run(np_lua *s, lua_CFunction fn)
 {
-    int before = s->cx->nerrors;
     s->budget = BUDGET;
     s->memory = 0;
     s->L = NULL;
@@ -348,9 +358,9 @@ np_status np_lua_run(np_lua *s, lua_CFunction fn)
     lua_pushcfunction(L, boot);
     lua_pushcfunction(L, fn);
     int status = lua_pcall(L, 1, 0, 1);
-    if (status == LUA_ERRMEM && s->cx->nerrors == before)
-        np_error(s->cx, s->refused, "the description needs more than %d MiB of memory", MEMORY >> 20);
+    if (status == LUA_ERRMEM && s->mistakes == 0)
+        np_lua_error(s, s->refused, "the description needs more than %d MiB of memory", MEMORY >> 20);
     s->L = NULL;
     lua_close(L);
-    return status == LUA_OK && s->cx->nerrors == before ? NP_OK : NP_FAIL;
+    return status == LUA_OK && s->mistakes == 0 ? NP_OK : NP_FAIL;
 }

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SOURCE NP_SOURCE_DIR "/"
 
@@ -214,6 +215,38 @@ START_TEST(selftests)
 }
 END_TEST
 
+/* ---- docs/language.md: every block that returns a model holds its own tests */
+START_TEST(manual)
+{
+    char line[1024], path[] = "/tmp/neap-manual-XXXXXX.lua";
+    int n = 0, fd = mkstemps(path, 4);
+    bool inside = false;
+    FILE *doc = fopen(SOURCE "docs/language.md", "r"), *out = NULL;
+    ck_assert(fd >= 0 && doc != NULL);
+    close(fd);
+    while (fgets(line, sizeof line, doc)) {
+        if (strncmp(line, "```", 3) != 0) {
+            if (inside) fputs(line, out);
+            continue;
+        }
+        inside = !inside && strcmp(line, "```lua\n") == 0;
+        if (inside) {
+            out = fopen(path, "w");
+            ck_assert(out != NULL);
+        } else if (out) {
+            fclose(out);
+            out = NULL;
+            int tests = self_tests(path);
+            ck_assert_int_ge(tests, 1);
+            n += tests;
+        }
+    }
+    fclose(doc);
+    remove(path);
+    ck_assert_int_ge(n, 4);
+}
+END_TEST
+
 /* ---- tests/bad: `--! text` says that an error with that text is reported for
  * this line, `--!! text` for the file; nothing else may be reported. */
 typedef struct wanted {
@@ -299,6 +332,7 @@ int main(void)
     tcase_add_test(t, gau);
     tcase_add_loop_test(t, hf, 0, 3);
     tcase_add_test(t, selftests);
+    tcase_add_test(t, manual);
     tcase_add_test(t, bad);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

@@ -1,0 +1,25 @@
+-- Softmax attention. Vaswani et al. 2017, eq. 1; grouped heads, a window, and a sink that joins the denominator.
+--   o_t = sum over i <= t [and t - i < window] of softmax_i(q_t . k_i) v_i
+local B, T, Q, H, G, K, V = axes "B T Q H G K V"
+
+return model {
+  config = { scale = function() return size(K) ^ -0.5 end, causal = true, window = 0 },
+  build = function(c)
+    local k, v = input("k", { B, T, H, K }), input("v", { B, T, H, V })
+    local q = input("q", { B, T, Q, K }):split(Q, { H, G })
+    local J = T:other()
+    local score = dot(q * c.scale, k:over(T, J), K)
+    if c.causal then score = where(le(pos(J), pos(T)), score, -inf) end
+    if c.window > 0 then score = where(lt(pos(T) - pos(J), c.window), score, -inf) end
+    local top = max(score, J)
+    if given "sink" then
+      local sink = input("sink", { Q }):split(Q, { H, G })
+      top = maximum(top, sink)
+      local e = exp(score - top)
+      local o = dot(e, v:over(T, J), J) / (sum(e, J) + exp(sink - top))
+      return { o = o:merge({ H, G }, Q):as { B, T, Q, V } }
+    end
+    local o = dot(softmax(score, J), v:over(T, J), J)
+    return { o = o:merge({ H, G }, Q):as { B, T, Q, V } }
+  end,
+}
