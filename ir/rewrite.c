@@ -64,10 +64,12 @@ np_node *np_rewrite_copy(np_rw *rw, const np_node *old, np_node *const *arg)
     n->name = old->name;
     copy_body(rw, old->body[0], n->body[0]);
     const np_node *y = old->body[0]->last;
+    b->loc = y->loc;
     if (old->body[1]) {
         np_build_else(b, n, y->nargs, mapped(rw, y));
         copy_body(rw, old->body[1], n->body[1]);
         y = old->body[1]->last;
+        b->loc = y->loc;
     }
     return np_build_close(b, n, y->nargs, mapped(rw, y));
 }
@@ -77,9 +79,10 @@ np_node *np_rewrite_node(np_rw *rw, const np_node *old)
     np_build *b = rw->b;
     np_node **arg = mapped(rw, old), *now = NULL;
     b->loc = old->loc;
-    b->name = old->body[0] ? NULL : old->name;
+    b->name = NULL; /* a rule may make several nodes: the name is for the one that it answers */
     if (rw->rule) now = rw->rule(rw, old, arg);
     if (!now) now = np_rewrite_copy(rw, old, arg);
+    if (!now->name && now->op != NP_BAD) now->name = old->name;
     if (!now->axes && now->type == old->type) now->axes = old->axes;
     np_rewrite_set(rw, old, now);
     b->name = NULL;
