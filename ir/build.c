@@ -42,12 +42,14 @@ static uint64_t hash(const np_node *n)
 static bool same(const np_node *a, const np_node *b)
 {
     if (a->op != b->op || a->type != b->type || a->nargs != b->nargs || a->sym != b->sym) return false;
-    if (memcmp(&a->num, &b->num, sizeof a->num) != 0 || memcmp(a->attr, b->attr, sizeof a->attr) != 0) return false;
+    if (memcmp(&a->num, &b->num, sizeof a->num) != 0 || memcmp(a->attr, b->attr, sizeof a->attr) != 0)
+        return false;
     if (a->nargs && memcmp(a->arg, b->arg, (size_t)a->nargs * sizeof *a->arg) != 0) return false;
     if (!a->data || !b->data) return a->data == b->data;
     np_env none = {0};
     int64_t count = 0, k;
-    for (int i = 0; i < a->type->rank; i++) count = np_dim_eval(a->type->dim[i], &none, &k) ? (i ? count : 1) * k : 0;
+    for (int i = 0; i < a->type->rank; i++)
+        count = np_dim_eval(a->type->dim[i], &none, &k) ? (i ? count : 1) * k : 0;
     return memcmp(a->data, b->data, (size_t)count * sizeof *a->data) == 0;
 }
 static bool encloses(const np_block *outer, const np_block *b)
@@ -90,7 +92,11 @@ static np_node *bad(np_build *b)
     table *t = b->share;
     if (!t->bad) {
         t->bad = np_arena_alloc(&b->fn->mem, sizeof *t->bad);
-        *t->bad = (np_node){.op = NP_BAD, .id = b->fn->nnodes++, .type = np_type_scalar(b->cx, NP_F32), .in = &b->fn->top, .loc = b->loc};
+        *t->bad = (np_node){.op = NP_BAD,
+                            .id = b->fn->nnodes++,
+                            .type = np_type_scalar(b->cx, NP_F32),
+                            .in = &b->fn->top,
+                            .loc = b->loc};
     }
     return t->bad;
 }
@@ -108,16 +114,27 @@ static void append(np_block *to, np_node *n)
     to->last = n;
 }
 /* A node that is not in a block yet. */
-static np_node *fresh(np_build *b, np_op op, int nargs, np_node *const *arg, const np_extra *x, const np_type *t)
+static np_node *fresh(np_build *b, np_op op, int nargs, np_node *const *arg, const np_extra *x,
+                      const np_type *t)
 {
     np_fn *f = b->fn;
     np_node *n = np_arena_alloc(&f->mem, sizeof *n);
-    *n = (np_node){.op = op, .nargs = nargs, .id = f->nnodes++, .type = t, .sym = x->sym, .num = x->num, .in = b->at, .loc = b->loc, .name = b->name};
+    *n = (np_node){.op = op,
+                   .nargs = nargs,
+                   .id = f->nnodes++,
+                   .type = t,
+                   .sym = x->sym,
+                   .num = x->num,
+                   .in = b->at,
+                   .loc = b->loc,
+                   .name = b->name};
     n->arg = np_arena_copy(&f->mem, arg, (size_t)nargs * sizeof *arg);
     memcpy(n->attr, x->attr, sizeof n->attr);
     b->name = NULL;
     for (int i = 0; i < nargs; i++)
-        if (!encloses(arg[i]->in, b->at)) np_bug(b->cx, "operand %d (%s) of %s stands in a body that does not enclose it", i, np_op_info(arg[i]->op)->text, np_op_info(op)->text);
+        if (!encloses(arg[i]->in, b->at))
+            np_bug(b->cx, "operand %d (%s) of %s stands in a body that does not enclose it", i,
+                   np_op_info(arg[i]->op)->text, np_op_info(op)->text);
     return n;
 }
 static np_extra complete(np_build *b, np_op op, const np_extra *x)
@@ -155,7 +172,8 @@ np_node *np_build_op(np_build *b, np_op op, int nargs, np_node *const *arg, cons
     np_extra x = complete(b, op, given);
     np_node *swapped[2];
     if (np_op_info(op)->comm && nargs == 2 && !b->plain) { /* constants last, else by age */
-        bool turn = arg[0]->op == NP_CONST ? arg[1]->op != NP_CONST || arg[1]->id < arg[0]->id : arg[1]->op != NP_CONST && arg[1]->id < arg[0]->id;
+        bool turn = arg[0]->op == NP_CONST ? arg[1]->op != NP_CONST || arg[1]->id < arg[0]->id
+                                           : arg[1]->op != NP_CONST && arg[1]->id < arg[0]->id;
         swapped[0] = arg[turn], swapped[1] = arg[!turn];
         arg = swapped;
     }
@@ -269,7 +287,8 @@ np_node *np_build_close(np_build *b, np_node *n, int nyields, np_node *const *yi
 {
     bool wrong = n->op == NP_BAD || any_bad(nyields, yield);
     np_block *last = n->body[n->body[1] != NULL];
-    if (n->op != NP_BAD && n->body[1] && any_bad(n->body[0]->last->nargs, n->body[0]->last->arg)) wrong = true;
+    if (n->op != NP_BAD && n->body[1] && any_bad(n->body[0]->last->nargs, n->body[0]->last->arg))
+        wrong = true;
     if (b->at != last) np_bug(b->cx, "close of %s: another body is open", np_op_info(n->op)->text);
     end_body(b, nyields, yield);
     b->at = n->in;
@@ -318,111 +337,4 @@ void np_build_ret(np_build *b, int nouts, const char *const *names, int nvalues,
         f->out_name[i] = np_str_new(b->cx, names[i]);
         f->out_type[i] = value[i]->type;
     }
-}
-
-/* ---- shorthands */
-np_node *np_build_num(np_build *b, const np_type *t, double v)
-{
-    return np_build_op(b, NP_CONST, 0, NULL, &(np_extra){.type = t, .num = v});
-}
-np_node *np_build_list(np_build *b, const np_type *t, const double *v)
-{
-    return np_build_op(b, NP_CONST, 0, NULL, &(np_extra){.type = t, .data = v});
-}
-np_node *np_build_weight(np_build *b, const char *name)
-{
-    return np_build_op(b, NP_WEIGHT, 0, NULL, &(np_extra){.sym = np_str_new(b->cx, name)});
-}
-np_node *np_build_iota(np_build *b, const np_dim *n)
-{
-    return np_build_op(b, NP_IOTA, 0, NULL, &(np_extra){.attr = {n}});
-}
-np_node *np_build_size(np_build *b, const np_dim *n)
-{
-    return np_build_op(b, NP_SIZE, 0, NULL, &(np_extra){.attr = {n}});
-}
-np_node *np_build_1(np_build *b, np_op op, np_node *x)
-{
-    return np_build_op(b, op, 1, &x, NULL);
-}
-np_node *np_build_2(np_build *b, np_op op, np_node *x, np_node *y)
-{
-    return np_build_op(b, op, 2, (np_node *[]){x, y}, NULL);
-}
-np_node *np_build_3(np_build *b, np_op op, np_node *x, np_node *y, np_node *z)
-{
-    return np_build_op(b, op, 3, (np_node *[]){x, y, z}, NULL);
-}
-np_node *np_build_cast(np_build *b, np_node *x, np_dtype d)
-{
-    return np_build_op(b, NP_CAST, 1, &x, &(np_extra){.sym = np_str_new(b->cx, np_dtype_text(d))});
-}
-np_node *np_build_contract(np_build *b, np_node *x, np_node *y, const char *spec)
-{
-    return np_build_op(b, NP_CONTRACT, 2, (np_node *[]){x, y}, &(np_extra){.sym = np_str_new(b->cx, spec)});
-}
-np_node *np_build_reduce(np_build *b, np_node *x, const char *kind, int axis)
-{
-    return np_build_op(b, NP_REDUCE, 1, &x, &(np_extra){.sym = np_str_new(b->cx, kind), .attr = {np_dim_const(b->cx, axis)}});
-}
-static np_node *with_axis(np_build *b, np_op op, np_node *x, int axis, const np_dim *p, const np_dim *q)
-{
-    return np_build_op(b, op, 1, &x, &(np_extra){.attr = {np_dim_const(b->cx, axis), p, q}});
-}
-np_node *np_build_expand(np_build *b, np_node *x, int axis, const np_dim *n)
-{
-    return with_axis(b, NP_EXPAND, x, axis, n, NULL);
-}
-np_node *np_build_permute(np_build *b, np_node *x, const char *spec)
-{
-    return np_build_op(b, NP_PERMUTE, 1, &x, &(np_extra){.sym = np_str_new(b->cx, spec)});
-}
-np_node *np_build_split(np_build *b, np_node *x, int axis, const np_dim *inner)
-{
-    return with_axis(b, NP_SPLIT, x, axis, inner, NULL);
-}
-np_node *np_build_merge(np_build *b, np_node *x, int axis)
-{
-    return with_axis(b, NP_MERGE, x, axis, NULL, NULL);
-}
-np_node *np_build_slice(np_build *b, np_node *x, int axis, const np_dim *from, const np_dim *n)
-{
-    return with_axis(b, NP_SLICE, x, axis, from, n);
-}
-np_node *np_build_at(np_build *b, np_node *x, int axis, const np_dim *i)
-{
-    return with_axis(b, NP_AT, x, axis, i, NULL);
-}
-np_node *np_build_pick(np_build *b, np_node *x, int i)
-{
-    return np_build_op(b, NP_PICK, 1, &x, &(np_extra){.attr = {np_dim_const(b->cx, i)}});
-}
-np_node *np_build_result(np_build *b, np_node *n, int i)
-{
-    return n->op == NP_BAD || n->type->tuple ? np_build_pick(b, n, i) : n;
-}
-np_node *np_build_int(np_build *b, int64_t v)
-{
-    return np_build_num(b, np_type_scalar(b->cx, NP_I64), (double)v);
-}
-np_node *np_build_index(np_build *b, const np_dim *d)
-{
-    return np_build_cast(b, np_build_size(b, d), NP_I64);
-}
-np_node *np_build_alloc(np_build *b, const char *name, const np_type *t)
-{
-    if (name) b->name = np_str_new(b->cx, name);
-    return np_build_op(b, NP_ALLOC, 0, NULL, &(np_extra){.type = t});
-}
-np_node *np_build_load(np_build *b, np_node *buf, int n, np_node *const *index)
-{
-    np_node *arg[NP_RANK + 1] = {buf};
-    if (n) memcpy(arg + 1, index, (size_t)n * sizeof *arg);
-    return np_build_op(b, NP_LOAD, n + 1, arg, NULL);
-}
-void np_build_store(np_build *b, np_node *buf, np_node *v, int n, np_node *const *index)
-{
-    np_node *arg[NP_RANK + 2] = {buf, v};
-    if (n) memcpy(arg + 2, index, (size_t)n * sizeof *arg);
-    np_build_op(b, NP_STORE, n + 2, arg, NULL);
 }

@@ -56,7 +56,9 @@ static void report(np_cx *cx, np_level level, np_loc loc, const char *fmt, va_li
     np_str text = np_str_new(cx, line);
     for (int i = 0; i < cx->ndiags; i++) {
         const np_diag *d = &cx->diag[i];
-        if (d->level == level && d->text == text && d->loc.file == loc.file && d->loc.line == loc.line && d->pass == cx->pass) return;
+        if (d->level == level && d->text == text && d->loc.file == loc.file && d->loc.line == loc.line &&
+            d->pass == cx->pass)
+            return;
     }
     if (level == NP_ERROR && cx->nerrors >= MOST) return;
     if ((cx->ndiags & (cx->ndiags + 1)) == 0) { /* grow at 0, 1, 3, 7, .. */
@@ -71,13 +73,13 @@ static void report(np_cx *cx, np_level level, np_loc loc, const char *fmt, va_li
     cx->nerrors += level == NP_ERROR;
 }
 
-#define REPORT(name, level) \
-    void name(np_cx *cx, np_loc loc, const char *fmt, ...) \
-    { \
-        va_list ap; \
-        va_start(ap, fmt); \
-        report(cx, level, loc, fmt, ap); \
-        va_end(ap); \
+#define REPORT(name, level)                                                                                  \
+    void name(np_cx *cx, np_loc loc, const char *fmt, ...)                                                   \
+    {                                                                                                        \
+        va_list ap;                                                                                          \
+        va_start(ap, fmt);                                                                                   \
+        report(cx, level, loc, fmt, ap);                                                                     \
+        va_end(ap);                                                                                          \
     }
 REPORT(np_error, NP_ERROR)
 REPORT(np_warn, NP_WARNING)
@@ -87,7 +89,8 @@ void np_bug(np_cx *cx, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    fprintf(stderr, "neap: a mistake of the compiler itself%s%s: ", cx->pass ? " in pass " : "", cx->pass ? cx->pass : "");
+    fprintf(stderr, "neap: a mistake of the compiler itself%s%s: ", cx->pass ? " in pass " : "",
+            cx->pass ? cx->pass : "");
     vfprintf(stderr, fmt, ap);
     va_end(ap);
     fprintf(stderr, "\n");
@@ -134,9 +137,12 @@ void np_diag_print(np_cx *cx, np_level least, FILE *out)
     for (int i = 0; i < cx->ndiags; i++) {
         const np_diag *d = &cx->diag[i];
         if (d->level < least) continue;
-        if (d->loc.file && d->loc.line) fprintf(out, "%s:%d: ", d->loc.file, d->loc.line);
-        else if (d->loc.file) fprintf(out, "%s: ", d->loc.file);
-        else fprintf(out, "neap: ");
+        if (d->loc.file && d->loc.line)
+            fprintf(out, "%s:%d: ", d->loc.file, d->loc.line);
+        else if (d->loc.file)
+            fprintf(out, "%s: ", d->loc.file);
+        else
+            fprintf(out, "neap: ");
         fprintf(out, "%s: %s", word[d->level], d->text);
         if (d->loc.scope && *d->loc.scope) fprintf(out, " (in %s)", d->loc.scope);
         fprintf(out, "\n");

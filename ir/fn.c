@@ -76,19 +76,24 @@ np_weight *np_mod_declare(np_mod *m, np_loc loc, const char *name, const np_type
     int64_t k;
     for (int i = 0; i < t->rank; i++)
         if (!np_dim_int(t->dim[i], &k)) {
-            np_error(m->cx, loc, "weight %s %s: the sizes of a weight are numbers", name, np_type_str(m->cx, t));
+            np_error(m->cx, loc, "weight %s %s: the sizes of a weight are numbers", name,
+                     np_type_str(m->cx, t));
             return NULL;
         }
-    if (!w) return add_weight(m, (np_weight){.name = np_str_new(m->cx, name), .type = t, .stored = t->dtype, .loc = loc});
+    if (!w)
+        return add_weight(
+            m, (np_weight){.name = np_str_new(m->cx, name), .type = t, .stored = t->dtype, .loc = loc});
     if (w->type == t) return w;
-    np_error(m->cx, loc, "weight %s is %s here and %s at line %d", name, np_type_str(m->cx, t), np_type_str(m->cx, w->type), w->loc.line);
+    np_error(m->cx, loc, "weight %s is %s here and %s at line %d", name, np_type_str(m->cx, t),
+             np_type_str(m->cx, w->type), w->loc.line);
     return NULL;
 }
 np_weight *np_mod_derive(np_mod *m, np_weight *from, const char *spec)
 {
     const char *to = strstr(spec, "->") + 2;
     const np_dim *dim[NP_RANK];
-    char order[NP_RANK + 1] = ""; /* the axes as a, b, c, .. so that the name tells the order, whatever letters were used */
+    char order[NP_RANK + 1] =
+        ""; /* the axes as a, b, c, .. so that the name tells the order, whatever letters were used */
     int rank = from->type->rank;
     for (int i = 0; i < rank; i++) {
         int k = (int)(strchr(spec, to[i]) - spec);

@@ -48,7 +48,8 @@ static bool all_splat(const req *r)
 static int64_t list_count(const np_type *t)
 {
     int64_t n = 1, k;
-    for (int i = 0; i < t->rank; i++) n = np_dim_int(t->dim[i], &k) && k <= 4096 && n <= 4096 ? n * k : 1 << 20;
+    for (int i = 0; i < t->rank; i++)
+        n = np_dim_int(t->dim[i], &k) && k <= 4096 && n <= 4096 ? n * k : 1 << 20;
     return n;
 }
 static double apply(const req *r, const double *v)
@@ -119,8 +120,13 @@ static np_node *fold_arith(const req *r)
     case NP_DIV: return is_num(b, 1) ? a : NULL;
     case NP_IDIV: return is_num(b, 1) && is_integer(a) ? a : NULL;
     case NP_MOD: return is_num(b, 1) && is_integer(a) ? np_build_num(r->b, r->t, 0) : NULL;
-    case NP_POW: return is_num(b, 1) ? a : is_num(b, 2) ? np_build_2(r->b, NP_MUL, a, a) : is_num(b, 0.5) ? np_build_1(r->b, NP_SQRT, a)
-                        : is_num(b, -0.5) ? np_build_1(r->b, NP_RSQRT, a) : is_num(b, -1) ? np_build_1(r->b, NP_RECIP, a) : NULL;
+    case NP_POW:
+        return is_num(b, 1)      ? a
+               : is_num(b, 2)    ? np_build_2(r->b, NP_MUL, a, a)
+               : is_num(b, 0.5)  ? np_build_1(r->b, NP_SQRT, a)
+               : is_num(b, -0.5) ? np_build_1(r->b, NP_RSQRT, a)
+               : is_num(b, -1)   ? np_build_1(r->b, NP_RECIP, a)
+                                 : NULL;
     case NP_MIN:
     case NP_MAX: return a == b ? a : NULL;
     case NP_LE:
@@ -135,7 +141,8 @@ static np_node *fold_arith(const req *r)
     case NP_AND: return a == b ? a : is_num(b, 1) && a->type->dtype == NP_BOOL ? a : is_num(b, 0) ? b : NULL;
     case NP_OR: return a == b ? a : is_num(b, 0) ? a : is_num(b, 1) && a->type->dtype == NP_BOOL ? b : NULL;
     case NP_CAST: return a->type == r->t ? a : NULL;
-    case NP_SELECT: return r->arg[1] == r->arg[2] ? r->arg[1] : is_splat(a) ? r->arg[a->num != 0 ? 1 : 2] : NULL;
+    case NP_SELECT:
+        return r->arg[1] == r->arg[2] ? r->arg[1] : is_splat(a) ? r->arg[a->num != 0 ? 1 : 2] : NULL;
     default: return NULL;
     }
 }
@@ -154,7 +161,8 @@ static np_node *fold_permute(const req *r)
     int k = 0;
     for (size_t i = 0; i < n; i++) spec[k++] = in[i];
     spec[k++] = '-', spec[k++] = '>';
-    for (size_t i = 0; i < n; i++) spec[k++] = out[memchr(s, s[n + 2 + i], n) ? strchr(s, s[n + 2 + i]) - s : 0];
+    for (size_t i = 0; i < n; i++)
+        spec[k++] = out[memchr(s, s[n + 2 + i], n) ? strchr(s, s[n + 2 + i]) - s : 0];
     spec[k] = 0;
     return np_build_permute(r->b, a->arg[0], spec);
 }
@@ -202,13 +210,15 @@ static np_node *fold_shape(const req *r)
     case NP_AT:
         if (a->op == NP_EXPAND && a->attr[0] == at[0]) return a->arg[0];
         if (a->op == NP_IOTA) return np_build_size(r->b, at[1]);
-        if (a->op == NP_SLICE && a->attr[0] == at[0]) return np_build_at(r->b, a->arg[0], k, np_dim_add(cx, a->attr[1], at[1]));
+        if (a->op == NP_SLICE && a->attr[0] == at[0])
+            return np_build_at(r->b, a->arg[0], k, np_dim_add(cx, a->attr[1], at[1]));
         return NULL;
     case NP_PAD: return np_dim_is(at[1], 0) && np_dim_is(at[2], 0) ? a : NULL;
     case NP_CONCAT: return r->n == 1 ? a : NULL;
     case NP_WINDOW: return np_dim_is(at[1], 1) ? np_build_expand(r->b, a, a->type->rank, at[1]) : NULL;
     case NP_APPEND: return np_dim_is(at[1], 0) ? a : NULL;
-    case NP_REDUCE: return np_dim_is(a->type->dim[k], 1) ? np_build_at(r->b, a, k, np_dim_const(cx, 0)) : NULL;
+    case NP_REDUCE:
+        return np_dim_is(a->type->dim[k], 1) ? np_build_at(r->b, a, k, np_dim_const(cx, 0)) : NULL;
     default: return NULL;
     }
 }
@@ -236,7 +246,8 @@ static np_node *fold_splat(const req *r)
     return np_build_num(r->b, r->t, r->arg[0]->num);
 }
 
-np_node *np_fold_node(np_build *b, np_op op, int nargs, np_node *const *arg, const np_extra *x, const np_type *t)
+np_node *np_fold_node(np_build *b, np_op op, int nargs, np_node *const *arg, const np_extra *x,
+                      const np_type *t)
 {
     req r = {b, op, arg, nargs, x, t};
     np_node *n = NULL;

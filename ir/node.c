@@ -6,7 +6,13 @@
 #include <threads.h>
 
 enum { COMM = 1, BODY = 2, BODY2 = 4, FX = 8 };
-enum { CLASS_LEAF = NP_LEAF, CLASS_ELEM = NP_ELEM, CLASS_TENSOR = NP_TENSOR, CLASS_LOOP = NP_LOOPS, CLASS_CTRL = NP_CTRL };
+enum {
+    CLASS_LEAF = NP_LEAF,
+    CLASS_ELEM = NP_ELEM,
+    CLASS_TENSOR = NP_TENSOR,
+    CLASS_LOOP = NP_LOOPS,
+    CLASS_CTRL = NP_CTRL
+};
 #define ANY NP_ANY
 
 static const struct row {
@@ -29,12 +35,19 @@ static void make_table(void)
     for (int i = 0; i < NP_NOPS; i++) {
         const struct row *r = &rows[i];
         np_opinfo *o = &table[i];
-        *o = (np_opinfo){.text = r->text, .doc = r->doc, .nargs = r->nargs, .cls = (np_opclass)r->cls, .comm = r->traits & COMM,
-                         .fx = (r->traits & FX) != 0, .nbodies = r->traits & BODY2 ? 2 : (r->traits & BODY) != 0};
+        *o = (np_opinfo){.text = r->text,
+                         .doc = r->doc,
+                         .nargs = r->nargs,
+                         .cls = (np_opclass)r->cls,
+                         .comm = r->traits & COMM,
+                         .fx = (r->traits & FX) != 0,
+                         .nbodies = r->traits & BODY2 ? 2 : (r->traits & BODY) != 0};
         for (const char *p = r->attrs; *p;) {
             size_t w = strcspn(p, ",");
-            if (*p == '$') o->has_sym = true;
-            else if (*p == '#') o->has_num = true;
+            if (*p == '$')
+                o->has_sym = true;
+            else if (*p == '#')
+                o->has_num = true;
             else {
                 const char *q = memchr(p, '?', w);
                 size_t n = q ? (size_t)(q - p) : w;

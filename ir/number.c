@@ -13,7 +13,8 @@ static double narrow(double v, int mantissa, int least, double most)
     int e;
     if (v == 0 || !isfinite(v)) return v;
     frexp(v, &e);
-    int unit = e - mantissa > least ? e - mantissa : least; /* exponent of the last bit: larger for denormals */
+    int unit =
+        e - mantissa > least ? e - mantissa : least; /* exponent of the last bit: larger for denormals */
     double r = ldexp(nearbyint(ldexp(v, -unit)), unit);
     return fabs(r) > most ? copysign(INFINITY, v) : r;
 }
@@ -22,7 +23,10 @@ static double wrap(double v, int bits, bool is_signed)
     double span = ldexp(1, bits), r;
     if (!isfinite(v)) return 0;
     v = trunc(v);
-    if (bits == 64) return v >= 0x1p63 ? 0x1p63 - 1024 : v <= -0x1p63 ? -0x1p63 : v; /* a double holds 53 bits: near is all there is */
+    if (bits == 64)
+        return v >= 0x1p63    ? 0x1p63 - 1024
+               : v <= -0x1p63 ? -0x1p63
+                              : v; /* a double holds 53 bits: near is all there is */
     r = v - floor(v / span) * span;
     return is_signed && r >= span / 2 ? r - span : r;
 }
@@ -50,10 +54,13 @@ double np_round_const(np_dtype d, double v)
 
 double np_half_to_double(np_dtype d, uint16_t h)
 {
-    int sign = h >> 15, bits = d == NP_F16 ? 10 : 7, e = (h & 0x7fff) >> bits, most = d == NP_F16 ? 31 : 255, bias = d == NP_F16 ? 15 : 127;
+    int sign = h >> 15, bits = d == NP_F16 ? 10 : 7, e = (h & 0x7fff) >> bits, most = d == NP_F16 ? 31 : 255,
+        bias = d == NP_F16 ? 15 : 127;
     double m = h & ((1 << bits) - 1), one = ldexp(1, bits), v;
-    if (e == most) v = m != 0 ? NAN : INFINITY;
-    else v = e == 0 ? ldexp(m / one, 1 - bias) : ldexp(1 + m / one, e - bias);
+    if (e == most)
+        v = m != 0 ? NAN : INFINITY;
+    else
+        v = e == 0 ? ldexp(m / one, 1 - bias) : ldexp(1 + m / one, e - bias);
     return sign ? -v : v;
 }
 

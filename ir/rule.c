@@ -17,7 +17,8 @@ typedef const np_type *result;
 
 static const char *name_of(np_cx *cx, const np_node *n)
 {
-    return n->name ? np_str_fmt(cx, "%%%s", n->name) : np_str_fmt(cx, "a value made by %s", np_op_info(n->op)->text);
+    return n->name ? np_str_fmt(cx, "%%%s", n->name)
+                   : np_str_fmt(cx, "a value made by %s", np_op_info(n->op)->text);
 }
 static const char *show(np_cx *cx, const np_node *n) /* "%q f32[64,32]" */
 {
@@ -43,7 +44,8 @@ static bool axis_of(const req *r, const np_dim *d, int most, int *out)
 {
     int64_t v;
     if (!d || !np_dim_int(d, &v) || v < 0 || v > most) {
-        fail(r, "%s: axis %s of %s", TEXT(r), d ? np_dim_str(r->cx, d) : "?", r->n ? show(r->cx, r->arg[0]) : "nothing");
+        fail(r, "%s: axis %s of %s", TEXT(r), d ? np_dim_str(r->cx, d) : "?",
+             r->n ? show(r->cx, r->arg[0]) : "nothing");
         return false;
     }
     *out = (int)v;
@@ -67,11 +69,16 @@ static result rule_param(const req *r)
 }
 static result rule_given(const req *r)
 {
-    if (r->x->type && r->x->type->tuple) return fail(r, "%s: one tensor, not %s", TEXT(r), np_type_str(r->cx, r->x->type));
-    if (!r->x->type) return r->op == NP_CONST ? np_type_scalar(r->cx, NP_F32) : fail(r, "%s: the type must be written", TEXT(r));
+    if (r->x->type && r->x->type->tuple)
+        return fail(r, "%s: one tensor, not %s", TEXT(r), np_type_str(r->cx, r->x->type));
+    if (!r->x->type)
+        return r->op == NP_CONST ? np_type_scalar(r->cx, NP_F32)
+                                 : fail(r, "%s: the type must be written", TEXT(r));
     int64_t k;
     for (int i = 0; r->x->data && i < r->x->type->rank; i++)
-        if (!np_dim_int(r->x->type->dim[i], &k)) return fail(r, "const: a list for %s, whose size is not a number", np_type_str(r->cx, r->x->type));
+        if (!np_dim_int(r->x->type->dim[i], &k))
+            return fail(r, "const: a list for %s, whose size is not a number",
+                        np_type_str(r->cx, r->x->type));
     return r->x->type;
 }
 static result rule_weight(const req *r)
@@ -97,7 +104,8 @@ static result alike(const req *r, int from)
 {
     for (int i = from + 1; i < r->n; i++)
         if (r->arg[i]->type != r->arg[from]->type)
-            return fail(r, "%s: %s and %s differ", TEXT(r), show(r->cx, r->arg[from]), show(r->cx, r->arg[i]));
+            return fail(r, "%s: %s and %s differ", TEXT(r), show(r->cx, r->arg[from]),
+                        show(r->cx, r->arg[i]));
     return r->arg[from]->type;
 }
 static result of_class(const req *r, const char *classes, const char *wanted)
@@ -135,7 +143,8 @@ static result rule_compare(const req *r)
 static result rule_cast(const req *r)
 {
     np_dtype d;
-    if (!r->x->sym || !np_dtype_find(r->x->sym, &d)) return fail(r, "cast: there is no element type \"%s\"", r->x->sym ? r->x->sym : "");
+    if (!r->x->sym || !np_dtype_find(r->x->sym, &d))
+        return fail(r, "cast: there is no element type \"%s\"", r->x->sym ? r->x->sym : "");
     if (r->arg[0]->type->tuple) return fail(r, "cast wants a tensor, not %s", show(r->cx, r->arg[0]));
     return np_type_with(r->cx, r->arg[0]->type, d);
 }
@@ -143,7 +152,8 @@ static result rule_select(const req *r)
 {
     result t = alike(r, 1);
     if (t && (t->tuple || r->arg[0]->type != np_type_with(r->cx, t, NP_BOOL)))
-        return fail(r, "select: the condition %s does not fit %s", show(r->cx, r->arg[0]), show(r->cx, r->arg[1]));
+        return fail(r, "select: the condition %s does not fit %s", show(r->cx, r->arg[0]),
+                    show(r->cx, r->arg[1]));
     return t;
 }
 
@@ -160,7 +170,8 @@ static bool letters(const req *r, const char *spec, const char *s, const np_node
     for (size_t i = 0; i < len; i++) {
         bool letter = (s[i] >= 'a' && s[i] <= 'z') || (s[i] >= 'A' && s[i] <= 'Z');
         if (!letter || strchr(s + i + 1, s[i])) {
-            fail(r, "%s \"%s\": '%c' %s", TEXT(r), spec, s[i], letter ? "stands twice in one place" : "is not a letter");
+            fail(r, "%s \"%s\": '%c' %s", TEXT(r), spec, s[i],
+                 letter ? "stands twice in one place" : "is not a letter");
             return false;
         }
     }
@@ -174,18 +185,22 @@ static result rule_contract(const req *r)
 {
     const char *spec = r->x->sym ? r->x->sym : "", *comma = strchr(spec, ','), *arrow = strstr(spec, "->");
     char a[64], c[64], o[64];
-    if (!comma || !arrow || arrow < comma || strlen(spec) > 60) return fail(r, "contract \"%s\": wanted is \"ab,bc->ac\"", spec);
+    if (!comma || !arrow || arrow < comma || strlen(spec) > 60)
+        return fail(r, "contract \"%s\": wanted is \"ab,bc->ac\"", spec);
     snprintf(a, sizeof a, "%.*s", (int)(comma - spec), spec);
     snprintf(c, sizeof c, "%.*s", (int)(arrow - comma) - 1, comma + 1);
     snprintf(o, sizeof o, "%s", arrow + 2);
     np_node *x = r->arg[0], *y = r->arg[1];
-    if (!letters(r, spec, a, x) || !letters(r, spec, c, y) || !letters(r, spec, o, NULL) || !room_for(r, (int)strlen(o))) return NULL;
-    if (x->type->dtype != y->type->dtype || cls(x->type) == 'B') return fail(r, "contract \"%s\": %s and %s", spec, show(r->cx, x), show(r->cx, y));
+    if (!letters(r, spec, a, x) || !letters(r, spec, c, y) || !letters(r, spec, o, NULL) ||
+        !room_for(r, (int)strlen(o)))
+        return NULL;
+    if (x->type->dtype != y->type->dtype || cls(x->type) == 'B')
+        return fail(r, "contract \"%s\": %s and %s", spec, show(r->cx, x), show(r->cx, y));
     for (const char *p = a; *p; p++) {
         const np_dim *d = letter_dim(*p, a, x->type), *e = letter_dim(*p, c, y->type);
         if (e && d != e)
-            return fail(r, "contract \"%s\": '%c' is %s in %s and %s in %s", spec, *p, np_dim_str(r->cx, d), show(r->cx, x),
-                        np_dim_str(r->cx, e), show(r->cx, y));
+            return fail(r, "contract \"%s\": '%c' is %s in %s and %s in %s", spec, *p, np_dim_str(r->cx, d),
+                        show(r->cx, x), np_dim_str(r->cx, e), show(r->cx, y));
     }
     const np_dim *dim[NP_RANK];
     int n = 0;
@@ -207,7 +222,8 @@ static result rule_permute(const req *r)
     if (!letters(r, spec, a, r->arg[0]) || !letters(r, spec, o, r->arg[0])) return NULL;
     const np_dim *dim[NP_RANK];
     for (int i = 0; o[i]; i++)
-        if (!(dim[i] = letter_dim(o[i], a, r->arg[0]->type))) return fail(r, "permute \"%s\": '%c' is not on the left", spec, o[i]);
+        if (!(dim[i] = letter_dim(o[i], a, r->arg[0]->type)))
+            return fail(r, "permute \"%s\": '%c' is not on the left", spec, o[i]);
     return np_type_tensor(r->cx, r->arg[0]->type->dtype, r->arg[0]->type->rank, dim);
 }
 
@@ -217,7 +233,8 @@ static result rule_reduce(const req *r)
     int k;
     const np_type *t = r->arg[0]->type;
     const char *s = r->x->sym ? r->x->sym : "";
-    if (strcmp(s, "sum") != 0 && strcmp(s, "max") != 0 && strcmp(s, "min") != 0) return fail(r, "reduce \"%s\": sum, max or min", s);
+    if (strcmp(s, "sum") != 0 && strcmp(s, "max") != 0 && strcmp(s, "min") != 0)
+        return fail(r, "reduce \"%s\": sum, max or min", s);
     if (t->tuple || cls(t) == 'B') return fail(r, "reduce wants numbers, not %s", show(r->cx, r->arg[0]));
     return axis_of(r, r->x->attr[0], t->rank - 1, &k) ? np_type_without(r->cx, t, k) : NULL;
 }
@@ -225,7 +242,9 @@ static result rule_expand(const req *r)
 {
     int k;
     const np_type *t = r->arg[0]->type;
-    return axis_of(r, r->x->attr[0], t->rank, &k) && room_for(r, t->rank + 1) ? np_type_insert(r->cx, t, k, r->x->attr[1]) : NULL;
+    return axis_of(r, r->x->attr[0], t->rank, &k) && room_for(r, t->rank + 1)
+               ? np_type_insert(r->cx, t, k, r->x->attr[1])
+               : NULL;
 }
 static result rule_split(const req *r)
 {
@@ -233,7 +252,9 @@ static result rule_split(const req *r)
     const np_type *t = r->arg[0]->type;
     if (!axis_of(r, r->x->attr[0], t->rank - 1, &k) || !room_for(r, t->rank + 1)) return NULL;
     const np_dim *outer = np_dim_quot(r->cx, t->dim[k], r->x->attr[1]);
-    if (!outer) return fail(r, "split: axis %d of %s is not a multiple of %s", k, show(r->cx, r->arg[0]), np_dim_str(r->cx, r->x->attr[1]));
+    if (!outer)
+        return fail(r, "split: axis %d of %s is not a multiple of %s", k, show(r->cx, r->arg[0]),
+                    np_dim_str(r->cx, r->x->attr[1]));
     return np_type_insert(r->cx, np_type_set(r->cx, t, k, r->x->attr[1]), k, outer);
 }
 static result rule_merge(const req *r)
@@ -241,14 +262,18 @@ static result rule_merge(const req *r)
     int k;
     const np_type *t = r->arg[0]->type;
     if (!axis_of(r, r->x->attr[0], t->rank - 2, &k)) return NULL;
-    return np_type_set(r->cx, np_type_without(r->cx, t, k + 1), k, np_dim_mul(r->cx, t->dim[k], t->dim[k + 1]));
+    return np_type_set(r->cx, np_type_without(r->cx, t, k + 1), k,
+                       np_dim_mul(r->cx, t->dim[k], t->dim[k + 1]));
 }
 static result inside(const req *r, int k, const np_dim *from, const np_dim *n)
 {
     const np_type *t = r->arg[0]->type;
     const np_dim *zero = np_dim_const(r->cx, 0);
-    if (np_dim_le(r->cx, zero, from) && np_dim_le(r->cx, zero, n) && np_dim_le(r->cx, np_dim_add(r->cx, from, n), t->dim[k])) return t;
-    return fail(r, "%s: %s values from %s of axis %d of %s", TEXT(r), np_dim_str(r->cx, n), np_dim_str(r->cx, from), k, show(r->cx, r->arg[0]));
+    if (np_dim_le(r->cx, zero, from) && np_dim_le(r->cx, zero, n) &&
+        np_dim_le(r->cx, np_dim_add(r->cx, from, n), t->dim[k]))
+        return t;
+    return fail(r, "%s: %s values from %s of axis %d of %s", TEXT(r), np_dim_str(r->cx, n),
+                np_dim_str(r->cx, from), k, show(r->cx, r->arg[0]));
 }
 static result rule_slice(const req *r)
 {
@@ -270,8 +295,10 @@ static result rule_pad(const req *r)
     const np_type *t = r->arg[0]->type;
     if (!axis_of(r, r->x->attr[0], t->rank - 1, &k)) return NULL;
     for (int i = 1; i < 3; i++)
-        if (!np_dim_le(r->cx, np_dim_const(r->cx, 0), r->x->attr[i])) return fail(r, "pad by %s", np_dim_str(r->cx, r->x->attr[i]));
-    return np_type_set(r->cx, t, k, np_dim_add(r->cx, t->dim[k], np_dim_add(r->cx, r->x->attr[1], r->x->attr[2])));
+        if (!np_dim_le(r->cx, np_dim_const(r->cx, 0), r->x->attr[i]))
+            return fail(r, "pad by %s", np_dim_str(r->cx, r->x->attr[i]));
+    return np_type_set(r->cx, t, k,
+                       np_dim_add(r->cx, t->dim[k], np_dim_add(r->cx, r->x->attr[1], r->x->attr[2])));
 }
 static result rule_concat(const req *r)
 {
@@ -283,7 +310,8 @@ static result rule_concat(const req *r)
     for (int i = 1; i < r->n; i++) {
         const np_type *u = r->arg[i]->type;
         if (u->tuple || u->rank != t->rank || np_type_set(r->cx, u, k, t->dim[k]) != t)
-            return fail(r, "concat along axis %d: %s and %s", k, show(r->cx, r->arg[0]), show(r->cx, r->arg[i]));
+            return fail(r, "concat along axis %d: %s and %s", k, show(r->cx, r->arg[0]),
+                        show(r->cx, r->arg[i]));
         n = np_dim_add(r->cx, n, u->dim[k]);
     }
     return np_type_set(r->cx, t, k, n);
@@ -295,7 +323,8 @@ static result rule_window(const req *r)
     if (r->n < 1 || r->n > 2) return fail(r, "window wants one operand or two");
     const np_type *t = r->arg[0]->type;
     if (!axis_of(r, r->x->attr[0], t->rank - 1, &k) || !room_for(r, t->rank + 1)) return NULL;
-    if (!np_dim_int(r->x->attr[1], &n) || n < 1) return fail(r, "window of %s steps", np_dim_str(r->cx, r->x->attr[1]));
+    if (!np_dim_int(r->x->attr[1], &n) || n < 1)
+        return fail(r, "window of %s steps", np_dim_str(r->cx, r->x->attr[1]));
     if (r->n == 2 && r->arg[1]->type != np_type_set(r->cx, t, k, np_dim_const(r->cx, n - 1)))
         return fail(r, "window: %s cannot stand before %s", show(r->cx, r->arg[1]), show(r->cx, r->arg[0]));
     return np_type_insert(r->cx, t, t->rank, r->x->attr[1]);
@@ -314,12 +343,16 @@ static result rule_gather(const req *r)
 {
     int k;
     const np_type *t = r->arg[0]->type, *i = r->arg[1]->type;
-    if (i->tuple || cls(i) != 'I') return fail(r, "gather: the indices %s are not integers", show(r->cx, r->arg[1]));
-    if (!axis_of(r, r->x->attr[0], t->rank - 1 < i->rank ? t->rank - 1 : i->rank, &k) || !room_for(r, i->rank + t->rank - k - 1)) return NULL;
+    if (i->tuple || cls(i) != 'I')
+        return fail(r, "gather: the indices %s are not integers", show(r->cx, r->arg[1]));
+    if (!axis_of(r, r->x->attr[0], t->rank - 1 < i->rank ? t->rank - 1 : i->rank, &k) ||
+        !room_for(r, i->rank + t->rank - k - 1))
+        return NULL;
     const np_dim *dim[2 * NP_RANK];
     int n = 0;
     for (int a = 0; a < i->rank; a++) {
-        if (a < k && i->dim[a] != t->dim[a]) return fail(r, "gather: axis %d of %s and %s", a, show(r->cx, r->arg[0]), show(r->cx, r->arg[1]));
+        if (a < k && i->dim[a] != t->dim[a])
+            return fail(r, "gather: axis %d of %s and %s", a, show(r->cx, r->arg[0]), show(r->cx, r->arg[1]));
         dim[n++] = i->dim[a];
     }
     for (int a = k + 1; a < t->rank; a++) dim[n++] = t->dim[a];
@@ -357,11 +390,14 @@ static bool carried(const req *r, const np_node *yield, int first, int n)
 static result rule_scan(const req *r)
 {
     int64_t seq;
-    if (!np_dim_is(r->x->attr[2], 0) && !np_dim_is(r->x->attr[2], 1)) return fail(r, "scan: back=%s, not 0 or 1", np_dim_str(r->cx, r->x->attr[2]));
-    if (!np_dim_int(r->x->attr[0], &seq) || seq < 0 || seq > r->n) return fail(r, "scan: seq=%s of %d operands", np_dim_str(r->cx, r->x->attr[0]), r->n);
+    if (!np_dim_is(r->x->attr[2], 0) && !np_dim_is(r->x->attr[2], 1))
+        return fail(r, "scan: back=%s, not 0 or 1", np_dim_str(r->cx, r->x->attr[2]));
+    if (!np_dim_int(r->x->attr[0], &seq) || seq < 0 || seq > r->n)
+        return fail(r, "scan: seq=%s of %d operands", np_dim_str(r->cx, r->x->attr[0]), r->n);
     for (int i = 0; i < seq; i++)
         if (r->arg[i]->type->tuple || r->arg[i]->type->rank == 0 || r->arg[i]->type->dim[0] != r->x->attr[1])
-            return fail(r, "scan over %s steps: axis 0 of %s", np_dim_str(r->cx, r->x->attr[1]), show(r->cx, r->arg[i]));
+            return fail(r, "scan over %s steps: axis 0 of %s", np_dim_str(r->cx, r->x->attr[1]),
+                        show(r->cx, r->arg[i]));
     if (!r->node) return np_type_void(r->cx); /* about to be opened: the operands are right */
     const np_node *yield = r->node->body[0]->last;
     int nstates = r->n - (int)seq;
@@ -370,19 +406,24 @@ static result rule_scan(const req *r)
 }
 static result rule_loop(const req *r)
 {
-    if (!np_dim_le(r->cx, np_dim_const(r->cx, 1), r->x->attr[2])) return fail(r, "loop: step=%s may stand still", np_dim_str(r->cx, r->x->attr[2]));
+    if (!np_dim_le(r->cx, np_dim_const(r->cx, 1), r->x->attr[2]))
+        return fail(r, "loop: step=%s may stand still", np_dim_str(r->cx, r->x->attr[2]));
     if (!r->node) return np_type_void(r->cx);
     const np_node *yield = r->node->body[0]->last;
     return carried(r, yield, 0, r->n) ? results(r, yield, 0, 0, NULL) : NULL;
 }
 static result rule_cond(const req *r)
 {
-    if (r->arg[0]->type != np_type_scalar(r->cx, NP_BOOL)) return fail(r, "cond: %s is not a bool", show(r->cx, r->arg[0]));
+    if (r->arg[0]->type != np_type_scalar(r->cx, NP_BOOL))
+        return fail(r, "cond: %s is not a bool", show(r->cx, r->arg[0]));
     if (!r->node) return np_type_void(r->cx);
     const np_node *y = r->node->body[0]->last, *z = r->node->body[1]->last;
-    if (y->nargs != z->nargs) return fail(r, "cond: one side gives %d results, the other %d", y->nargs, z->nargs);
+    if (y->nargs != z->nargs)
+        return fail(r, "cond: one side gives %d results, the other %d", y->nargs, z->nargs);
     for (int i = 0; i < y->nargs; i++)
-        if (y->arg[i]->type != z->arg[i]->type) return fail(r, "cond: %s on one side, %s on the other", show(r->cx, y->arg[i]), show(r->cx, z->arg[i]));
+        if (y->arg[i]->type != z->arg[i]->type)
+            return fail(r, "cond: %s on one side, %s on the other", show(r->cx, y->arg[i]),
+                        show(r->cx, z->arg[i]));
     return results(r, y, 0, 0, NULL);
 }
 static result rule_group(const req *r)
@@ -413,7 +454,8 @@ static result rule_store(const req *r)
 {
     if (r->n < 2) return fail(r, "store wants a buffer and a value");
     if (!indexed(r, 2)) return NULL;
-    if (r->arg[1]->type != np_type_scalar(r->cx, r->arg[0]->type->dtype)) return fail(r, "store: %s into %s", show(r->cx, r->arg[1]), show(r->cx, r->arg[0]));
+    if (r->arg[1]->type != np_type_scalar(r->cx, r->arg[0]->type->dtype))
+        return fail(r, "store: %s into %s", show(r->cx, r->arg[1]), show(r->cx, r->arg[0]));
     return np_type_void(r->cx);
 }
 
@@ -421,21 +463,25 @@ static result rule_pick(const req *r)
 {
     int64_t i;
     const np_type *t = r->arg[0]->type;
-    if (!np_dim_int(r->x->attr[0], &i) || i < 0 || i >= (t->tuple ? t->width : 1)) return fail(r, "pick: result %s of %s", np_dim_str(r->cx, r->x->attr[0]), show(r->cx, r->arg[0]));
+    if (!np_dim_int(r->x->attr[0], &i) || i < 0 || i >= (t->tuple ? t->width : 1))
+        return fail(r, "pick: result %s of %s", np_dim_str(r->cx, r->x->attr[0]), show(r->cx, r->arg[0]));
     return t->tuple ? t->part[i] : t;
 }
 static result rule_call(const req *r)
 {
     const np_fn *f = np_mod_fn(r->b->fn->mod, r->x->sym ? r->x->sym : "");
     if (!f) return fail(r, "call: there is no function @%s before this one", r->x->sym ? r->x->sym : "");
-    if (r->n != f->top.nparams) return fail(r, "call @%s: %d operands, %d are wanted", f->name, r->n, f->top.nparams);
+    if (r->n != f->top.nparams)
+        return fail(r, "call @%s: %d operands, %d are wanted", f->name, r->n, f->top.nparams);
     for (int i = 0; i < r->n; i++)
         if (r->arg[i]->type != f->top.param[i]->type)
-            return fail(r, "call @%s: %s is not %s", f->name, show(r->cx, r->arg[i]), np_type_str(r->cx, f->top.param[i]->type));
+            return fail(r, "call @%s: %s is not %s", f->name, show(r->cx, r->arg[i]),
+                        np_type_str(r->cx, f->top.param[i]->type));
     return f->top.last ? results(r, f->top.last, 0, 0, NULL) : fail(r, "call @%s: it calls itself", f->name);
 }
 
-const np_type *np_rule_type(np_build *b, np_op op, int nargs, np_node *const *arg, const np_extra *x, const np_node *n)
+const np_type *np_rule_type(np_build *b, np_op op, int nargs, np_node *const *arg, const np_extra *x,
+                            const np_node *n)
 {
     static result (*const rule[])(const req *) = {
 #define NP_OP(id, text, args, attrs, cls, traits, rule, doc) rule_##rule,
@@ -444,13 +490,15 @@ const np_type *np_rule_type(np_build *b, np_op op, int nargs, np_node *const *ar
     };
     req r = {b, b->cx, op, nargs, arg, x, n};
     const np_opinfo *info = np_op_info(op);
-    if (info->nargs != NP_ANY && nargs != info->nargs) return fail(&r, "%s wants %d operands, not %d", info->text, info->nargs, nargs);
+    if (info->nargs != NP_ANY && nargs != info->nargs)
+        return fail(&r, "%s wants %d operands, not %d", info->text, info->nargs, nargs);
     for (int i = 0; i < nargs; i++)
         if (arg[i]->type->tuple && op != NP_PICK)
             return fail(&r, "%s: %s is several results, pick one", info->text, show(b->cx, arg[i]));
     for (int i = 0; i < info->nattrs; i++)
         if (!x->attr[i]) return fail(&r, "%s: %s= is missing", info->text, info->attr[i]);
     result t = rule[op](&r);
-    if (t && !np_type_sane(t)) return fail(&r, "%s gives %s: too large, or a negative size", info->text, np_type_str(b->cx, t));
+    if (t && !np_type_sane(t))
+        return fail(&r, "%s gives %s: too large, or a negative size", info->text, np_type_str(b->cx, t));
     return t;
 }
