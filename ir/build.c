@@ -170,17 +170,17 @@ np_node *np_build_op(np_build *b, np_op op, int nargs, np_node *const *arg, cons
         return bad(b);
     }
     np_extra x = complete(b, op, given);
+    const np_type *t = np_rule_type(b, op, nargs, arg, &x, NULL);
+    if (!t) {
+        b->name = NULL;
+        return bad(b);
+    }
     np_node *swapped[2];
     if (np_op_info(op)->comm && nargs == 2 && !b->plain) { /* constants last, else by age */
         bool turn = arg[0]->op == NP_CONST ? arg[1]->op != NP_CONST || arg[1]->id < arg[0]->id
                                            : arg[1]->op != NP_CONST && arg[1]->id < arg[0]->id;
         swapped[0] = arg[turn], swapped[1] = arg[!turn];
         arg = swapped;
-    }
-    const np_type *t = np_rule_type(b, op, nargs, arg, &x, NULL);
-    if (!t) {
-        b->name = NULL;
-        return bad(b);
     }
     if (np_op_info(op)->has_num) settle(b, &x, t);
     np_node *n = b->plain && op != NP_PICK ? NULL : np_fold_node(b, op, nargs, arg, &x, t);

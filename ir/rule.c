@@ -44,7 +44,7 @@ static bool axis_of(const req *r, const np_dim *d, int most, int *out)
 {
     int64_t v;
     if (!d || !np_dim_int(d, &v) || v < 0 || v > most) {
-        fail(r, "%s: axis %s of %s", TEXT(r), d ? np_dim_str(r->cx, d) : "?",
+        fail(r, "%s: axis=%s does not fit %s", TEXT(r), d ? np_dim_str(r->cx, d) : "?",
              r->n ? show(r->cx, r->arg[0]) : "nothing");
         return false;
     }
@@ -176,7 +176,7 @@ static bool letters(const req *r, const char *spec, const char *s, const np_node
         }
     }
     if (n && (n->type->tuple || (int)len != n->type->rank)) {
-        fail(r, "%s \"%s\": %zu letters for %s", TEXT(r), spec, len, show(r->cx, n));
+        fail(r, "%s \"%s\": %zu letter%s for %s", TEXT(r), spec, len, len == 1 ? "" : "s", show(r->cx, n));
         return false;
     }
     return true;
@@ -272,7 +272,10 @@ static result inside(const req *r, int k, const np_dim *from, const np_dim *n)
     if (np_dim_le(r->cx, zero, from) && np_dim_le(r->cx, zero, n) &&
         np_dim_le(r->cx, np_dim_add(r->cx, from, n), t->dim[k]))
         return t;
-    return fail(r, "%s: %s values from %s of axis %d of %s", TEXT(r), np_dim_str(r->cx, n),
+    if (r->op == NP_AT)
+        return fail(r, "at: index %s is outside axis %d of %s", np_dim_str(r->cx, from), k,
+                    show(r->cx, r->arg[0]));
+    return fail(r, "slice: %s values from %s do not lie in axis %d of %s", np_dim_str(r->cx, n),
                 np_dim_str(r->cx, from), k, show(r->cx, r->arg[0]));
 }
 static result rule_slice(const req *r)
@@ -396,8 +399,8 @@ static result rule_scan(const req *r)
         return fail(r, "scan: seq=%s of %d operands", np_dim_str(r->cx, r->x->attr[0]), r->n);
     for (int i = 0; i < seq; i++)
         if (r->arg[i]->type->tuple || r->arg[i]->type->rank == 0 || r->arg[i]->type->dim[0] != r->x->attr[1])
-            return fail(r, "scan over %s steps: axis 0 of %s", np_dim_str(r->cx, r->x->attr[1]),
-                        show(r->cx, r->arg[i]));
+            return fail(r, "scan over %s steps: axis 0 of %s has another size",
+                        np_dim_str(r->cx, r->x->attr[1]), show(r->cx, r->arg[i]));
     if (!r->node) return np_type_void(r->cx); /* about to be opened: the operands are right */
     const np_node *yield = r->node->body[0]->last;
     int nstates = r->n - (int)seq;
@@ -472,7 +475,8 @@ static result rule_call(const req *r)
     const np_fn *f = np_mod_fn(r->b->fn->mod, r->x->sym ? r->x->sym : "");
     if (!f) return fail(r, "call: there is no function @%s before this one", r->x->sym ? r->x->sym : "");
     if (r->n != f->top.nparams)
-        return fail(r, "call @%s: %d operands, %d are wanted", f->name, r->n, f->top.nparams);
+        return fail(r, "call @%s: %d operand%s, wanted: %d", f->name, r->n, r->n == 1 ? "" : "s",
+                    f->top.nparams);
     for (int i = 0; i < r->n; i++)
         if (r->arg[i]->type != f->top.param[i]->type)
             return fail(r, "call @%s: %s is not %s", f->name, show(r->cx, r->arg[i]),
@@ -491,7 +495,8 @@ const np_type *np_rule_type(np_build *b, np_op op, int nargs, np_node *const *ar
     req r = {b, b->cx, op, nargs, arg, x, n};
     const np_opinfo *info = np_op_info(op);
     if (info->nargs != NP_ANY && nargs != info->nargs)
-        return fail(&r, "%s wants %d operands, not %d", info->text, info->nargs, nargs);
+        return fail(&r, "%s wants %d operand%s, not %d", info->text, info->nargs, info->nargs == 1 ? "" : "s",
+                    nargs);
     for (int i = 0; i < nargs; i++)
         if (arg[i]->type->tuple && op != NP_PICK)
             return fail(&r, "%s: %s is several results, pick one", info->text, show(b->cx, arg[i]));
