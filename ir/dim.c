@@ -141,9 +141,9 @@ static int compare(const np_dim *a, const np_dim *b)
 /* ---- sums and products: a sum taken apart, worked on, put together again */
 typedef struct term {
     int64_t k;
-    int n; /* atoms */
-    const np_dim *const *atom;
-    const np_dim *self; /* the product with coefficient 1, or the atom; NULL for the constant */
+    int n;                     /* atoms */
+    const np_dim *const *atom; /* where n > 1 */
+    const np_dim *self;        /* the product with coefficient 1, or the atom; NULL for the constant */
 } term;
 typedef struct sum {
     int n;
@@ -154,10 +154,7 @@ typedef struct sum {
 static term term_of(np_cx *cx, const np_dim *d)
 {
     if (d->kind == NP_DIM_CONST) return (term){.k = d->k};
-    if (d->kind != NP_DIM_MUL) {
-        const np_dim **one = np_arena_copy(&cx->perm, &d, sizeof d);
-        return (term){.k = 1, .n = 1, .atom = one, .self = d};
-    }
+    if (d->kind != NP_DIM_MUL) return (term){.k = 1, .n = 1, .self = d};
     const np_dim *self =
         d->nargs == 1 ? d->arg[0]
                       : intern(cx, (np_dim){.kind = NP_DIM_MUL, .k = 1, .nargs = d->nargs, .arg = d->arg});
@@ -190,12 +187,16 @@ static void sum_of(np_cx *cx, sum *s, const np_dim *d, int64_t by)
     for (int i = 0; i < d->nargs; i++) sum_of(cx, s, d->arg[i], by);
 }
 
-static const np_dim *product(np_cx *cx, term t)
+static const np_dim *const *atoms(const term *t)
 {
-    if (t.n == 0) return np_dim_const(cx, t.k);
-    if (t.n == 1 && t.k == 1) return t.atom[0];
-    return intern(
-        cx, (np_dim){.kind = NP_DIM_MUL, .k = t.k, .nargs = t.n, .arg = (const np_dim **)(uintptr_t)t.atom});
+    return t->n == 1 ? &t->self : t->atom;
+}
+static const np_dim *product(np_cx *cx, int64_t k, int n, const np_dim *const *atom)
+{
+    if (n == 0) return np_dim_const(cx, k);
+    if (n == 1 && k == 1) return atom[0];
+    return intern(cx,
+                  (np_dim){.kind = NP_DIM_MUL, .k = k, .nargs = n, .arg = (const np_dim **)(uintptr_t)atom});
 }
 
 static const np_dim *sum_make(np_cx *cx, sum *s)
@@ -216,7 +217,7 @@ static const np_dim *sum_make(np_cx *cx, sum *s)
             arg[at] = arg[at - 1];
             self[at] = self[at - 1];
         }
-        arg[at] = product(cx, s->t[i]);
+        arg[at] = product(cx, s->t[i].k, s->t[i].n, atoms(&s->t[i]));
         self[at] = s->t[i].self;
     }
     if (n == 0) return np_dim_const(cx, k);
@@ -244,11 +245,12 @@ static term term_mul(np_cx *cx, term a, term b)
 {
     term r = {.k = times(a.k, b.k), .n = a.n + b.n};
     if (r.n == 0 || r.k == 0) return (term){.k = r.k};
+    const np_dim *const *x = atoms(&a), *const *y = atoms(&b);
     const np_dim **atom = np_arena_array(&cx->perm, (size_t)r.n, sizeof *atom);
     for (int i = 0, j = 0, o = 0; o < r.n; o++)
-        atom[o] = j == b.n || (i < a.n && compare(a.atom[i], b.atom[j]) <= 0) ? a.atom[i++] : b.atom[j++];
+        atom[o] = j == b.n || (i < a.n && compare(x[i], y[j]) <= 0) ? x[i++] : y[j++];
     r.atom = atom;
-    r.self = product(cx, (term){.k = 1, .n = r.n, .atom = atom});
+    r.self = product(cx, 1, r.n, atom);
     return r;
 }
 const np_dim *np_dim_mul(np_cx *cx, const np_dim *a, const np_dim *b)
@@ -390,16 +392,17 @@ bool np_dim_has(const np_dim *d, const np_dim *sym)
 static bool term_quot(np_cx *cx, term t, term by, term *out)
 {
     if (by.k == 0 || t.k % by.k != 0) return false;
+    const np_dim *const *x = atoms(&t), *const *y = atoms(&by);
     const np_dim **rest = np_arena_array(&cx->perm, (size_t)t.n + 1, sizeof *rest);
     int n = 0, j = 0;
     for (int i = 0; i < t.n; i++) {
-        if (j < by.n && t.atom[i] == by.atom[j])
+        if (j < by.n && x[i] == y[j])
             j++;
         else
-            rest[n++] = t.atom[i];
+            rest[n++] = x[i];
     }
     *out = (term){.k = t.k / by.k, .n = n, .atom = rest};
-    out->self = n ? product(cx, (term){.k = 1, .n = n, .atom = rest}) : NULL;
+    out->self = n ? product(cx, 1, n, rest) : NULL;
     return j == by.n;
 }
 const np_dim *np_dim_quot(np_cx *cx, const np_dim *d, const np_dim *by)
@@ -412,7 +415,7 @@ const np_dim *np_dim_quot(np_cx *cx, const np_dim *d, const np_dim *by)
     if (s.n == 0) return d;
     for (int i = 0; den.n > 1 && i < s.n; i++) { /* by a sum: one term times all of it, as merge makes it */
         if (!term_quot(cx, s.t[i], den.t[0], &one)) continue;
-        const np_dim *r = product(cx, one);
+        const np_dim *r = product(cx, one.k, one.n, atoms(&one));
         if (np_dim_mul(cx, r, by) == d) return r;
     }
     if (den.n > 1) return NULL;

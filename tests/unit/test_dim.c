@@ -179,6 +179,17 @@ START_TEST(test_bounded)
 }
 END_TEST
 
+/* Questions about what exists take no memory, however often they are asked. */
+START_TEST(test_questions_are_free)
+{
+    const np_dim *a = add(T, N), *d = add(mul(num(3), T), N);
+    ck_assert(np_dim_le(cx, a, d));
+    size_t used = cx->perm.used;
+    for (int i = 0; i < 1000; i++) ck_assert(np_dim_le(cx, a, d) && add(T, N) == a);
+    ck_assert_uint_eq(cx->perm.used, used);
+}
+END_TEST
+
 START_TEST(test_subst_and_symbols)
 {
     const np_dim *d = add(np_dim_ceil(cx, add(N, T), 16), np_dim_min(cx, mul(T, B), num(9))), **all;
@@ -338,10 +349,19 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {test_equal_is_same,       test_ceil,      test_min_max,
-                                  test_order_proofs,        test_quot,      test_text,
-                                  test_text_has_no_history, test_saturates, test_bounded,
-                                  test_subst_and_symbols,   test_env,       test_random_against_arithmetic,
+    const TTest *const tests[] = {test_equal_is_same,
+                                  test_ceil,
+                                  test_min_max,
+                                  test_order_proofs,
+                                  test_quot,
+                                  test_text,
+                                  test_text_has_no_history,
+                                  test_saturates,
+                                  test_bounded,
+                                  test_questions_are_free,
+                                  test_subst_and_symbols,
+                                  test_env,
+                                  test_random_against_arithmetic,
                                   test_random_orders};
     return run_tests("dim", setup, teardown, tests, NP_LEN(tests));
 }
