@@ -176,9 +176,8 @@ np_node *np_build_op(np_build *b, np_op op, int nargs, np_node *const *arg, cons
         return bad(b);
     }
     np_node *swapped[2];
-    if (np_op_info(op)->comm && nargs == 2 && !b->plain) { /* constants last, else by age */
-        bool turn = arg[0]->op == NP_CONST ? arg[1]->op != NP_CONST || arg[1]->id < arg[0]->id
-                                           : arg[1]->op != NP_CONST && arg[1]->id < arg[0]->id;
+    if (np_op_info(op)->comm && nargs == 2 && !b->plain) {
+        bool turn = np_node_turned(arg[0], arg[1]);
         swapped[0] = arg[turn], swapped[1] = arg[!turn];
         arg = swapped;
     }
@@ -329,6 +328,7 @@ void np_build_ret(np_build *b, int nouts, const char *const *names, int nvalues,
     np_extra none = {0};
     if (b->at != &f->top) np_bug(b->cx, "ret inside a body");
     append(&f->top, fresh(b, NP_RET, nvalues, value, &none, np_type_void(b->cx)));
+    if (!b->plain) np_fn_number(f);
     if (f->stage != NP_STAGE_TENSOR) return;
     f->nouts = nouts;
     f->out_name = np_arena_array(&f->mem, (size_t)nouts + 1, sizeof *f->out_name);

@@ -189,6 +189,29 @@ static void renumber(np_block *b, uint32_t *id)
             if (n->body[i]) renumber(n->body[i], id);
     }
 }
+/* A `bad` operand stands in no block: *bad is set to it. */
+static void order_args(np_block *b, np_node **bad)
+{
+    for (np_node *n = b->first; n; n = n->next) {
+        for (int i = 0; i < n->nargs; i++)
+            if (n->arg[i]->op == NP_BAD) *bad = n->arg[i];
+        if (np_op_info(n->op)->comm && np_node_turned(n->arg[0], n->arg[1])) {
+            np_node *a = n->arg[0];
+            n->arg[0] = n->arg[1];
+            n->arg[1] = a;
+        }
+        for (int i = 0; i < 2; i++)
+            if (n->body[i]) order_args(n->body[i], bad);
+    }
+}
+void np_fn_number(np_fn *f)
+{
+    np_node *bad = NULL;
+    f->nnodes = 0;
+    renumber(&f->top, &f->nnodes);
+    order_args(&f->top, &bad);
+    if (bad) bad->id = f->nnodes++;
+}
 static void unlink_dead(np_block *b, const bool *live)
 {
     for (np_node *n = b->first; n; n = n->next) {
@@ -206,6 +229,5 @@ void np_fn_sweep(np_fn *f)
     np_arena tmp = {0};
     unlink_dead(&f->top, np_find_live(f, &tmp));
     np_arena_free(&tmp);
-    f->nnodes = 0;
-    renumber(&f->top, &f->nnodes);
+    np_fn_number(f);
 }

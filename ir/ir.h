@@ -174,6 +174,9 @@ struct np_fn {
     np_loc loc;
 };
 bool np_is_leaf(const np_node *n);
+/* Must the operands of a commutative op change places? Constants stand last,
+ * else the older one first. */
+bool np_node_turned(const np_node *a, const np_node *b);
 bool np_is_elem(const np_node *n);
 bool np_has_effect(const np_node *n); /* writes memory or ends the function, or a body does */
 /* Type of result i: the type itself where it is not a tuple and i = 0. */
@@ -213,7 +216,10 @@ np_weight *np_mod_derive(np_mod *m, np_weight *from, const char *spec);
 
 np_fn *np_fn_new(np_mod *m, const char *name, np_stage stage);
 void np_fn_free(np_fn *f);
-/* Unlinks what neither ret nor an effect needs, and numbers the rest densely. */
+/* Numbers the nodes densely in the order of printing, and puts the operands of
+ * commutative ops into that order: text that is read back says the same. */
+void np_fn_number(np_fn *f);
+/* Unlinks what neither ret nor an effect needs, and numbers the rest. */
 void np_fn_sweep(np_fn *f);
 
 typedef struct np_build {

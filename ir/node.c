@@ -79,6 +79,11 @@ bool np_op_find(const char *text, np_op *out)
     return false;
 }
 
+bool np_node_turned(const np_node *a, const np_node *b)
+{
+    bool last = a->op == NP_CONST, end = b->op == NP_CONST;
+    return last != end ? last : b->id < a->id;
+}
 bool np_is_leaf(const np_node *n)
 {
     return np_op_info(n->op)->cls == NP_LEAF;

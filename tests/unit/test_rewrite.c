@@ -262,6 +262,37 @@ START_TEST(test_subst)
 }
 END_TEST
 
+/* A fed parameter is younger than those behind it; the text knows only their order. */
+START_TEST(test_text_comes_back)
+{
+    np_mod *m = np_mod_new(cx, "m"), *again;
+    np_fn *f = np_fn_new(m, "f", NP_STAGE_TENSOR);
+    np_mod_put(m, f);
+    np_build *b = np_build_new(f);
+    const np_dim *k4 = np_dim_const(cx, 4);
+    const np_type *t = np_type_tensor(cx, NP_F32, 1, &k4);
+    np_node *x = np_build_param(b, NP_IN, "x", t), *y = np_build_param(b, NP_IN, "y", t);
+    np_node *v = np_build_param(b, NP_IN, "v", np_type_scalar(cx, NP_F32));
+    np_node *s =
+        np_build_open(b, NP_SCAN, 2, (np_node *[]){x, v}, &(np_extra){.attr = {np_dim_const(cx, 1), k4}});
+    np_node *pv = s->body[0]->param[1], *py = np_build_feed(b, s, y), *n = np_build_2(b, NP_MUL, py, pv);
+    ck_assert_ptr_eq(n->arg[0], pv); /* the older one, for now */
+    s = np_build_close(b, s, 1, &n);
+    np_build_ret(b, 1, (const char *[]){"v"}, 1, &s);
+    ck_assert_ptr_eq(n->arg[0], py);
+    np_text was = {0}, now = {0};
+    np_print_mod(&was, m, (np_print_opts){0});
+    again = np_parse(cx, "t.np", was.s, was.n);
+    ck_assert_ptr_nonnull(again);
+    np_print_mod(&now, again, (np_print_opts){0});
+    ck_assert_str_eq(now.s, was.s);
+    np_text_free(&was);
+    np_text_free(&now);
+    np_mod_free(again);
+    np_mod_free(m);
+}
+END_TEST
+
 static void count_nodes(void *env, const np_node *n)
 {
     int *count = env;
@@ -311,7 +342,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {test_copy_is_the_same, test_dead_nodes_go, test_rule, test_rule_orphans,
-                                  test_rewrite_block,    test_subst,         test_walk, test_loop_stage};
+    const TTest *const tests[] = {test_copy_is_the_same, test_dead_nodes_go, test_rule,
+                                  test_rule_orphans,     test_rewrite_block, test_subst,
+                                  test_text_comes_back,  test_walk,          test_loop_stage};
     return run_tests("rewrite", setup, teardown, tests, NP_LEN(tests));
 }
