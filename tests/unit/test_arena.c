@@ -15,6 +15,13 @@ static void teardown(void)
     np_arena_free(&a);
 }
 
+static bool all(const unsigned char *p, size_t n, int v)
+{
+    for (size_t i = 0; i < n; i++)
+        if (p[i] != v) return false;
+    return true;
+}
+
 /* Pieces of all sizes are zeroed, aligned, apart, and hold what was put there. */
 START_TEST(test_pieces)
 {
@@ -25,13 +32,13 @@ START_TEST(test_pieces)
         size_t n = (i * 37) % 700 + (i % 500 == 0) * 300000;
         piece[i] = np_arena_alloc(&a, n);
         ck_assert_uint_eq((uintptr_t)piece[i] % 16, 0);
-        for (size_t k = 0; k < n; k++) ck_assert_uint_eq(piece[i][k], 0);
+        ck_assert(all(piece[i], n, 0));
         if (n) memset(piece[i], (int)(i % 251) + 1, n);
         total += n;
     }
     for (size_t i = 0; i < N; i++) {
         size_t n = (i * 37) % 700 + (i % 500 == 0) * 300000;
-        for (size_t k = 0; k < n; k++) ck_assert_uint_eq(piece[i][k], i % 251 + 1);
+        ck_assert(all(piece[i], n, (int)(i % 251) + 1));
     }
     ck_assert_uint_ge(a.used, total);
     ck_assert_uint_le(a.used, total + 16 * N);
