@@ -1,6 +1,7 @@
-/* The model handle of a generated program, and all that a C program needs to
- * use a model as a library. C99; allocates at np_open only. The generated file
- * defines the tables declared at the end; the runtime reads nothing else. */
+/* The handle of a generated program, and all that a C program needs to use a
+ * model as a library. C99, libc and libm; memory is taken in np_open only. A
+ * function that can fail returns NULL when it did not, else a sentence that
+ * says why (it lives until the next call with the same session). */
 #ifndef NP_RT_H
 #define NP_RT_H
 
@@ -9,6 +10,7 @@
 #include <stdio.h>
 
 /* ---- what the compiler writes */
+enum { NP_RT_I32 = 3, NP_RT_I64 = 4, NP_RT_F32 = 7 }; /* of ir/dtypes.def: what the runtime itself touches */
 typedef struct np_rt_port {  /* an input, a state or an output of an entry */
     const char *name;
     int dtype;               /* index in ir/dtypes.def */
@@ -21,16 +23,112 @@ typedef struct np_rt_model {
     const char *name;
     uint64_t id;             /* hash of model, weights and layout: whose states belong to it */
     size_t state_bytes, work_bytes;
-    int64_t max_T, max_N;    /* largest T of one prefill call; positions in all */
+    int64_t max_T, max_N;    /* largest T of one prefill call; positions in all (0: no limit) */
     int ninputs, nouts, nstates;
     const np_rt_port *input, *out, *state;
     const size_t *state_at;  /* offset of each state in the block */
     void (*setup)(char *heap);            /* unpacks weights; heap has setup_bytes */
     size_t setup_bytes;
+    size_t weight_bytes;     /* as they lie in the program */
     void (*init)(void *const *in, char *state, char *work);
     np_rt_entry *prefill, *step;          /* NULL where the model cannot stream */
     np_rt_entry *whole;                   /* may be NULL */
 } np_rt_model;
 extern const np_rt_model np_rt_this;
+
+/* ---- what text its ids stand for (driver/textdata.c) */
+enum { NP_RT_IDS, NP_RT_BYTES, NP_RT_PIECES }; /* no tokenizer; ids are bytes; llama2.c's pieces with scores */
+typedef struct np_rt_piece {
+    float score;
+    int len;
+    const char *text;
+} np_rt_piece;
+typedef struct np_rt_vocab {
+    int kind;
+    int32_t start, separator; /* token that begins a text; id shown as a newline; -1 none */
+    int32_t stop[2];          /* ids that end a text; -1 none */
+    int32_t n;                /* pieces */
+    const np_rt_piece *piece;
+    const int32_t *sorted;    /* ids by their text as unsigned bytes, equal ones by id */
+    const int32_t *byte;      /* [256]: the piece that stands for a byte; -1 none */
+    const char *about;        /* one line for --version */
+} np_rt_vocab;
+extern const np_rt_vocab np_rt_vocab_this;
+
+/* ---- rt_model.c: a model with one stream of text in it. */
+typedef struct np_session np_session;
+/* The model of this program. NULL if memory runs out or it is not a model from
+ * tokens to logits; then *why, if given, says so. */
+np_session *np_open(const char **why);
+np_session *np_open_model(const np_rt_model *m, const np_rt_vocab *v, const char **why);
+void np_close(np_session *s);                /* NULL is fine */
+void np_reset(np_session *s);                /* back to the beginning */
+/* Reads n tokens. Nothing was read if it fails: no such token, or no room left. */
+const char *np_feed(np_session *s, const int32_t *token, int64_t n);
+const float *np_logits(const np_session *s); /* [np_vocabulary]: after the last token; NULL before the first */
+/* After np_feed of at most np_block tokens: the logits of each of them. */
+const float *np_block_logits(const np_session *s, int64_t *rows);
+int64_t np_block(const np_session *s);
+int64_t np_vocabulary(const np_session *s);
+int64_t np_position(const np_session *s);    /* tokens read so far */
+int64_t np_context(const np_session *s);     /* how many it can read in all; 0: no limit */
+int64_t np_room(const np_session *s);        /* how many more; INT64_MAX: no limit */
+
+/* ---- rt_token.c: text to ids and back. */
+int32_t np_start(const np_session *s);       /* feed it first; -1: texts begin with nothing */
+int np_stops(const np_session *s, int32_t token); /* does it end a text? */
+/* Ids of text[n]; *count says how many. work: np_encode_bytes(n) bytes from
+ * malloc; the result lies in it. begins: nothing was fed yet but the start. */
+size_t np_encode_bytes(size_t n);
+const int32_t *np_encode(const np_session *s, const char *text, size_t n, int begins, void *work, int64_t *count);
+/* Bytes that a token stands for, given the token before it (-1 none): not a
+ * string, and maybe a part of a character. *n: how many. */
+const char *np_decode(const np_session *s, int32_t before, int32_t token, int *n);
+
+/* ---- rt_sample.c: choosing the next token. */
+typedef struct np_sampler {
+    float temp;           /* 0: always the likeliest */
+    int top_k;            /* 0: off */
+    float top_p, min_p;   /* 1, 0: off */
+    float repeat_penalty; /* 1: off; over the last 64 tokens */
+    uint64_t rng[4];
+} np_sampler;
+void np_sampler_init(np_sampler *p, uint64_t seed); /* temp 0.8, top-p 0.95 */
+int32_t np_sample(np_session *s, np_sampler *p);    /* from np_logits; -1 before the first token */
+
+/* ---- rt_state.c: what was read, kept. The sampler is not part of it. */
+size_t np_snapshot_bytes(const np_session *s);
+void np_snapshot(const np_session *s, void *to);
+void np_rollback(np_session *s, const void *from); /* of a snapshot of the same session */
+const char *np_save(np_session *s, const char *path);
+/* If it fails the session is as it was, or at the beginning if the file changed
+ * while it was read. */
+const char *np_load(np_session *s, const char *path);
+const char *np_load_stream(np_session *s, FILE *f); /* one that can be rewound */
+
+/* ---- rt_perplexity.c: how well the model predicts a text. */
+typedef struct np_score {
+    int64_t tokens, bytes, windows; /* windows: more than 1 if the text did not fit into the context */
+    double bits;                    /* of the whole text */
+} np_score;
+const char *np_perplexity(np_session *s, const int32_t *token, int64_t n, np_score *out);
+
+/* ---- the runtime's own files */
+enum { NP_RT_RECENT = 64 };
+struct np_session {
+    const np_rt_model *model;
+    const np_rt_vocab *vocab;
+    int64_t V, block, pos;
+    int32_t recent[NP_RT_RECENT]; /* a ring: token i lies at i % NP_RT_RECENT */
+    int64_t rows;                 /* of logits in the buffer of the last call */
+    const float *last;            /* logits after the last token, or NULL */
+    char *state, *work;
+    void *in[1], **out;           /* buffers of the entries */
+    float *kept;                  /* [V]: logits that came from a saved state */
+    float *scores;                /* [V]: scratch of the sampler */
+    uint64_t *weights;            /* [V] */
+    int32_t *order;               /* [V] */
+    char why[200];
+};
 
 #endif
