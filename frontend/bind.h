@@ -180,7 +180,6 @@ void np_config_open(
     int model); /* reads config and keys of the model table at index `model`; pushes the config object */
 bool np_config_size(np_lua *s, np_str axis, int64_t *out); /* size.NAME */
 void np_config_close(np_lua *s); /* unknown --set keys are errors; fills model->config */
-np_str np_config_near(np_lua *s, const char *name, int n, const np_str *among);
 bool np_config_push(np_lua *s, const char *key); /* the effective value; false and nil */
 
 extern const char np_embed_frontend_neap_lua[];

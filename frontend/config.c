@@ -15,38 +15,6 @@
 enum { KEYS = 256 };
 static const char CONFIG[] = "np.config", OBJECT[] = "np.config.object";
 
-/* ---- nearest names */
-static int distance(const char *a, const char *b)
-{
-    int row[65], n = (int)strlen(a), m = (int)strlen(b);
-    if (n > 64 || m > 64) return 99;
-    for (int j = 0; j <= m; j++) row[j] = j;
-    for (int i = 1; i <= n; i++) {
-        int diagonal = row[0];
-        row[0] = i;
-        for (int j = 1; j <= m; j++) {
-            int d = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            if (row[j] + 1 < d) d = row[j] + 1;
-            if (row[j - 1] + 1 < d) d = row[j - 1] + 1;
-            row[j] = d;
-        }
-    }
-    return row[m];
-}
-
-np_str np_config_near(np_lua *s, const char *name, int n, const np_str *among)
-{
-    int best = strlen(name) < 5 ? 2 : 3; /* must be less */
-    np_str found = NULL;
-    (void)s;
-    for (int i = 0; i < n; i++) {
-        int d = distance(name, among[i]);
-        if (d > 0 && d < best && (size_t)d < strlen(name)) best = d, found = among[i];
-    }
-    return found;
-}
-
 static bool listed(int n, const np_str *list, np_str key)
 {
     for (int i = 0; i < n; i++)
@@ -233,7 +201,7 @@ static int index_config(lua_State *L)
     }
     np_str near = listed(s->ndeclared, s->declared, np_str_new(s->cx, name))
                       ? NULL
-                      : np_config_near(s, name, s->ndeclared, s->declared);
+                      : np_str_near(name, s->ndeclared, s->declared);
     if (near) np_lua_error(s, np_lua_loc(s), "the config has no key %s; did you mean %s?", name, near);
     return 1;
 }
@@ -331,9 +299,9 @@ void np_config_close(np_lua *s)
     }
     for (int i = 0; s->o->set && i < s->o->set->n; i++) {
         const np_setting *v = &s->o->set->s[i];
-        if (strcmp(v->from, "--set") != 0 || strcmp(v->key, "context") == 0) continue;
+        if (strncmp(v->from, "--", 2) != 0) continue; /* params and config.json may say more than a model asks */
         if (listed(s->nasked, s->asked, v->key) || listed(s->ndeclared, s->declared, v->key)) continue;
-        np_str near = np_config_near(s, v->key, s->ndeclared, s->declared), all = np_str_new(s->cx, "");
+        np_str near = np_str_near(v->key, s->ndeclared, s->declared), all = np_str_new(s->cx, "");
         for (int k = 0; k < s->ndeclared && k < 40; k++)
             all = np_str_fmt(s->cx, "%s%s%s", all, k ? ", " : "", s->declared[k]);
         if (near)

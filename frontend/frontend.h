@@ -55,6 +55,7 @@ typedef struct np_settings {
 np_status np_settings_parse(np_cx *cx, np_settings *s, const char *key_value);
 np_status np_settings_json(np_cx *cx, np_settings *s, const char *json, size_t n, const char *from); /* an object */
 const np_setting *np_settings_find(const np_settings *s, const char *key); /* the last one wins */
+void np_settings_add(np_cx *cx, np_settings *s, const np_setting *v); /* a copy, last */
 void np_settings_num(np_cx *cx, np_settings *s, const char *key, double v, const char *from);
 void np_settings_bool(np_cx *cx, np_settings *s, const char *key, bool v, const char *from);
 
@@ -88,6 +89,8 @@ typedef struct np_load_opts {
     const np_shape *shape;
     bool shapes_known;              /* false (build): optional inputs take their default, sizes come from config */
     const char *test;               /* np_load_tests: build test `test` */
+    int64_t context;                /* positions in all; 0: as the model says */
+    int64_t block;                  /* the most positions of one call; 0: as many as there are */
 } np_load_opts;
 typedef struct np_model {
     np_mod *mod;                    /* function main; weights declared, not loaded */
@@ -100,6 +103,8 @@ typedef struct np_model {
     int separator;                  /* byte tokenizers: id shown as a newline; -1 none */
     int64_t context;                /* positions, 0 unlimited */
     np_str weights;                 /* default weights beside the model, or NULL */
+    int nserves;                    /* serves = {"mistral"}: model_types of checkpoints, besides the file's name */
+    np_str *serves;
     int ntests;                     /* names of the self-tests */
     np_str *test;
 } np_model;
@@ -113,7 +118,9 @@ typedef struct np_case {
     np_tensor *in, *out;
     double tol;
 } np_case;
-/* Names of the self-tests of a model file, without building anything; -1 and an error if it cannot be read. */
+/* What a model file says of itself (name, weights, serves, self-tests), without building anything. */
+np_model *np_load_head(np_cx *cx, const char *path);
+/* Names of its self-tests; -1 and an error if it cannot be read. */
 int np_load_tests(np_cx *cx, const char *path, np_str **out);
 np_case *np_load_test(np_cx *cx, const np_load_opts *o, const char *test);
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OUTPUTS = 64 };
+enum { OUTPUTS = 64, SERVES = 64 };
 
 /* ---- fields of the model table */
 static np_str field_text(np_lua *s, int t, const char *key)
@@ -88,7 +88,6 @@ static void read_tokenizer(np_lua *s, int model)
 
 static void read_context(np_lua *s, int model)
 {
-    const np_setting *set = s->o->set ? np_settings_find(s->o->set, "context") : NULL;
     int t = lua_getfield(s->L, model, "context");
     if (t == LUA_TSTRING) {
         np_config_push(s, lua_tostring(s->L, -1));
@@ -99,9 +98,31 @@ static void read_context(np_lua *s, int model)
     else if (t != LUA_TNIL && !lua_isnil(s->L, -1))
         np_lua_fail(s, "context is a number of positions, or the name of a config key that is one");
     lua_pop(s->L, 1);
-    if (set && set->kind == NP_SET_NUM) s->model->context = (int64_t)set->num;
+    if (s->o->context > 0) s->model->context = s->o->context;
     if (s->model->context < 0 || s->model->context > INT32_MAX)
         np_lua_fail(s, "context: %lld positions are not possible", (long long)s->model->context);
+}
+
+/* What needs no building. */
+static void read_head(np_lua *s, int model)
+{
+    np_model *m = s->model;
+    np_str name = field_text(s, model, "name");
+    if (name) m->name = name;
+    m->weights = field_text(s, model, "weights");
+    int t = lua_getfield(s->L, model, "serves");
+    lua_Integer n = t == LUA_TTABLE ? luaL_len(s->L, -1) : 0;
+    if (n < 0 || n > SERVES) n = 0, t = LUA_TNONE;
+    m->nserves = (int)n;
+    m->serves = np_arena_array(&s->cx->perm, (size_t)m->nserves + 1, sizeof *m->serves);
+    for (int i = 0; i < m->nserves; i++) {
+        if (lua_geti(s->L, -1, i + 1) != LUA_TSTRING) t = LUA_TNONE;
+        m->serves[i] = np_str_new(s->cx, t == LUA_TNONE ? "" : lua_tostring(s->L, -1));
+        lua_pop(s->L, 1);
+    }
+    if (t != LUA_TTABLE && t != LUA_TNIL)
+        np_lua_fail(s, "serves is a list of checkpoints' model_types: serves = { \"mistral\" }");
+    lua_pop(s->L, 1);
 }
 
 int np_load_table(np_lua *s)
@@ -164,9 +185,7 @@ void np_load_build(np_lua *s, int model)
 {
     lua_State *L = s->L;
     np_model *m = s->model;
-    np_str name = field_text(s, model, "name");
-    if (name) m->name = name;
-    m->weights = field_text(s, model, "weights");
+    read_head(s, model);
     read_names(s, model);
     read_tokenizer(s, model);
     np_config_open(s, model);
@@ -245,16 +264,23 @@ np_model *np_load(np_cx *cx, const np_load_opts *o)
     return np_load_run(cx, &s, o, run_load) ? NULL : s.model;
 }
 
-static int run_tests(lua_State *L)
+static int run_head(lua_State *L)
 {
-    np_load_table(np_lua_of(L));
+    np_lua *s = np_lua_of(L);
+    read_head(s, np_load_table(s));
     return 0;
+}
+
+np_model *np_load_head(np_cx *cx, const char *path)
+{
+    np_lua s = {0};
+    return np_load_run(cx, &s, &(np_load_opts){.path = path}, run_head) ? NULL : s.model;
 }
 
 int np_load_tests(np_cx *cx, const char *path, np_str **out)
 {
-    np_lua s = {0};
-    if (np_load_run(cx, &s, &(np_load_opts){.path = path}, run_tests)) return -1;
-    *out = s.model->test;
-    return s.model->ntests;
+    np_model *m = np_load_head(cx, path);
+    if (!m) return -1;
+    *out = m->test;
+    return m->ntests;
 }

@@ -146,7 +146,7 @@ static np_str suggest(np_lua *s, const char *msg)
         if (lua_type(s->L, -2) == LUA_TSTRING) all[n++] = np_str_new(s->cx, lua_tostring(s->L, -2));
         lua_pop(s->L, 1);
     }
-    best = np_config_near(s, name, n, all);
+    best = np_str_near(name, n, all);
     return best;
 }
 

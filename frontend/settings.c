@@ -30,6 +30,11 @@ static np_setting *add(np_cx *cx, np_settings *s, np_str key, np_str from)
     return out;
 }
 
+void np_settings_add(np_cx *cx, np_settings *s, const np_setting *v)
+{
+    *add(cx, s, v->key, v->from) = *v;
+}
+
 void np_settings_num(np_cx *cx, np_settings *s, const char *key, double v, const char *from)
 {
     np_setting *p = add(cx, s, np_str_new(cx, key), np_str_new(cx, from));

@@ -127,34 +127,13 @@ static bool offer(attach *a, const np_stored *s)
 
 /* ---- messages */
 
-/* Edit distance, at most `most`; two rows. */
-static int distance(const char *a, const char *b, int most)
-{
-    int row[NAME + 1], n = (int)strlen(a), m = (int)strlen(b);
-    if (n >= NAME || m >= NAME || abs(n - m) > most) return most + 1;
-    for (int j = 0; j <= m; j++) row[j] = j;
-    for (int i = 1; i <= n; i++) {
-        int diagonal = row[0], least = row[0] = i;
-        for (int j = 1; j <= m; j++) {
-            int d = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            if (row[j] + 1 < d) d = row[j] + 1;
-            if (row[j - 1] + 1 < d) d = row[j - 1] + 1;
-            row[j] = d;
-            if (d < least) least = d;
-        }
-        if (least > most) return most + 1;
-    }
-    return row[m];
-}
-
 static void missing(attach *a, const np_weight *w)
 {
     const np_tensors *f = a->c->tensors;
     const char *best = NULL;
     int least = (int)strlen(w->name) / 2 + 1;
     for (int i = 0; i < f->n && i < NEAREST_AMONG; i++) {
-        int d = distance(w->name, f->t[i].name, least - 1);
+        int d = np_str_distance(w->name, f->t[i].name, least - 1);
         if (d < least) {
             least = d;
             best = f->t[i].name;

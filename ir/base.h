@@ -41,6 +41,10 @@ typedef const char *np_str;
 np_str np_str_new(np_cx *cx, const char *s);
 np_str np_str_len(np_cx *cx, const char *s, size_t n);
 np_str np_str_fmt(np_cx *cx, const char *fmt, ...) NP_PRINTF(2, 3);
+/* Edit distance, for messages that say what was meant; above `most`: most + 1. */
+int np_str_distance(const char *a, const char *b, int most);
+/* The nearest other name among n, or NULL if none looks like a slip of it. */
+const char *np_str_near(const char *name, int n, const char *const *among);
 /* A growing text on the heap, for printers. Zero-initialise, free with
  * np_text_free. */
 typedef struct np_text {

@@ -119,3 +119,36 @@ void np_text_free(np_text *t)
     free(t->s);
     *t = (np_text){0};
 }
+
+/* ---- what was meant: one row of the table at a time */
+int np_str_distance(const char *a, const char *b, int most)
+{
+    enum { LONGEST = 256 };
+    int row[LONGEST], n = (int)strlen(a), m = (int)strlen(b);
+    if (n >= LONGEST || m >= LONGEST || abs(n - m) > most) return most + 1;
+    for (int j = 0; j <= m; j++) row[j] = j;
+    for (int i = 1; i <= n; i++) {
+        int diagonal = row[0], least = row[0] = i;
+        for (int j = 1; j <= m; j++) {
+            int d = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            if (row[j] + 1 < d) d = row[j] + 1;
+            if (row[j - 1] + 1 < d) d = row[j - 1] + 1;
+            row[j] = d;
+            if (d < least) least = d;
+        }
+        if (least > most) return most + 1;
+    }
+    return row[m];
+}
+
+const char *np_str_near(const char *name, int n, const char *const *among)
+{
+    int len = (int)strlen(name), best = len < 5 ? 2 : 3; /* must be less: two slips in a long name, one in a short */
+    const char *found = NULL;
+    for (int i = 0; i < n; i++) {
+        int d = np_str_distance(name, among[i], best);
+        if (d > 0 && d < best && d < len) best = d, found = among[i];
+    }
+    return found;
+}

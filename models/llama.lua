@@ -23,6 +23,7 @@ return model {
     rope_factor = rope_parameter "factor", rope_low = rope_parameter "low_freq_factor", rope_high = rope_parameter "high_freq_factor",
     rope_original = rope_parameter "original_max_position_embeddings",
   },
+  serves = { "mistral" },
   tokenizer = { kind = "file", start = 1 },
   context = "context",
   build = function(c)

@@ -78,6 +78,21 @@ static char *printed(np_level least)
     fclose(f);
     return text;
 }
+START_TEST(test_near)
+{
+    static const char *const names[] = {"weights", "tokenizer", "out", "set"};
+    ck_assert_int_eq(np_str_distance("kitten", "sitting", 9), 3);
+    ck_assert_int_eq(np_str_distance("kitten", "sitting", 2), 3); /* one more than was asked for */
+    ck_assert_int_eq(np_str_distance("", "abc", 3), 3);
+    ck_assert_str_eq(np_str_near("wieghts", 4, names), "weights");
+    ck_assert_str_eq(np_str_near("tokeniser", 4, names), "tokenizer");
+    ck_assert_str_eq(np_str_near("ot", 4, names), "out");
+    ck_assert_ptr_null(np_str_near("weights", 1, names)); /* itself is no slip */
+    ck_assert_ptr_null(np_str_near("sat_out", 4, names));
+    ck_assert_ptr_null(np_str_near("", 4, names));
+}
+END_TEST
+
 START_TEST(test_messages)
 {
     np_loc at = {np_str_new(cx, "m.lua"), 2, np_str_new(cx, "layers[3].mix")};
@@ -111,6 +126,6 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {test_equal_is_same, test_many, test_text, test_messages, test_messages_end};
+    const TTest *const tests[] = {test_equal_is_same, test_many, test_text, test_near, test_messages, test_messages_end};
     return run_tests("str", setup, teardown, tests, NP_LEN(tests));
 }

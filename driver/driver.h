@@ -1,0 +1,70 @@
+/* The command line: one file a command, and what they share. The only room
+ * that may include every other. A command reports with np_error and returns
+ * its exit status; main.c prints what was reported. */
+#ifndef NP_DRIVER_H
+#define NP_DRIVER_H
+
+#include "../backends/backends.h"
+#include "../frontend/frontend.h"
+#include "../passes/passes.h"
+
+enum { NP_EXIT_DONE, NP_EXIT_INPUT, NP_EXIT_USAGE, NP_EXIT_BUG }; /* the user's input, wrong usage, our bug */
+
+/* ---- options.c: one table of options for all commands. */
+enum { NP_OPTIONS_ARGS = 64 };
+typedef struct np_options {
+    int nargs; /* what stands there besides options */
+    const char *arg[NP_OPTIONS_ARGS];
+    int nrest; /* behind -- */
+    char *const *rest;
+    const char *out, *weights, *tokenizer, *in, *print_before, *print_after;
+    const char *emit, *via, *target, *backend;    /* one of a list, or NULL */
+    int64_t chunk, context, batch, split, repeat; /* 0: not given */
+    bool time, eval, rounded, help;
+    np_settings set;
+} np_options;
+
+typedef struct np_command {
+    const char *name, *args, *options; /* options: names in the table, separated by spaces */
+    int least, most;                   /* arguments */
+    int (*run)(np_cx *cx, const np_options *o);
+    const char *what, *more; /* a line, and a page for help NAME */
+} np_command;
+extern const np_command np_commands[]; /* main.c; ends with name NULL */
+const np_command *np_command_find(const char *name);
+
+/* Reads argv[from..]. Not NP_OK: a message was printed, the usage was wrong. */
+np_status np_options_read(np_cx *cx, const np_command *c, int argc, char **argv, int from, np_options *out);
+void np_options_help(const np_command *c, FILE *out); /* a line for each of its options */
+/* Prints "neap NAME: .." and where help is; returns NP_EXIT_USAGE. */
+int np_options_wrong(const char *command, const char *fmt, ...) NP_PRINTF(2, 3);
+
+/* ---- model.c: from what was said on the command line to a module. */
+typedef struct np_job {
+    np_cx *cx;
+    const np_options *o;
+    np_str path;               /* the description */
+    np_checkpoint *checkpoint; /* NULL: none was given and none lies beside the description */
+    np_settings set;           /* params of an input file may be put before; then --batch and --set */
+    np_model *model;
+} np_job;
+/* Which description and which checkpoint MODEL (argument 0) means. */
+np_status np_job_find(np_job *j);
+/* Builds @main. shape NULL: sizes come from the config (build); else inputs are as given (eval). */
+np_status np_job_load(np_job *j, int nshapes, const np_shape *shape);
+/* Attaches the weights; an error that says what to give if there are none. */
+np_status np_job_weights(np_job *j);
+void np_job_free(np_job *j);
+np_str np_job_models(np_cx *cx); /* the folder of models, or NULL */
+/* Names of the files DIR/NAME.lua, sorted, without .lua; -1: there is no such folder. */
+int np_job_list(np_cx *cx, np_str dir, np_str **out);
+
+/* ---- the commands */
+int np_eval_main(np_cx *cx, const np_options *o);
+int np_help_main(np_cx *cx, const np_options *o);
+int np_info_main(np_cx *cx, const np_options *o);
+int np_models_main(np_cx *cx, const np_options *o);
+int np_ops_main(np_cx *cx, const np_options *o);
+int np_version_main(np_cx *cx, const np_options *o);
+
+#endif

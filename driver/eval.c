@@ -1,0 +1,159 @@
+/* neap eval: a model on named tensors. Inputs are bound by name, and their
+ * shapes bind the sizes of the model; results are written by name or described. */
+#include "driver.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+typedef struct eval {
+    np_cx *cx;
+    const np_options *o;
+    np_job job;
+    np_tensors *file;
+    np_fn *f; /* what is run */
+    np_tensor *in, *out;
+    bool exact;
+} eval;
+
+static double now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+/* ---- inputs */
+
+/* Does the file itself say which of its tensors are inputs, and is this none? */
+static bool is_input(const np_tensors *f, np_str name)
+{
+    const char *list = np_tensors_meta(f, "inputs");
+    size_t n = strlen(name);
+    if (!list) return true;
+    for (const char *p = list; (p = strstr(p, name)) != NULL; p++)
+        if ((p == list || p[-1] == ' ') && (p[n] == 0 || p[n] == ' ')) return true;
+    return false;
+}
+
+static np_status load_model(eval *e)
+{
+    const char *params = np_tensors_meta(e->file, "params");
+    np_shape *shape = np_arena_array(&e->cx->perm, (size_t)e->file->n + 1, sizeof *shape);
+    int n = 0;
+    for (int i = 0; i < e->file->n; i++) {
+        const np_stored *t = &e->file->t[i];
+        if (!is_input(e->file, t->name)) continue;
+        shape[n] = (np_shape){.name = t->name, .dtype = t->dtype, .rank = t->rank};
+        memcpy(shape[n++].dim, t->dim, sizeof t->dim);
+    }
+    if (params && np_settings_json(e->cx, &e->job.set, params, strlen(params), "params")) return NP_FAIL;
+    if (np_job_load(&e->job, n, shape)) return NP_FAIL;
+    return np_job_weights(&e->job);
+}
+
+static np_tensor input(const eval *e, const np_node *p)
+{
+    const np_stored *s = np_tensors_find(e->file, p->name);
+    np_dtype d = p->type->dtype;
+    np_tensor t = np_tensors_load(s, e->exact && np_dtype_class(d) == 'F' ? NP_F64 : d);
+    t.dtype = d;
+    return t;
+}
+
+/* ---- results */
+static void describe(const np_tensor *t, np_str name)
+{
+    int64_t n = np_tensor_count(t), bad = 0;
+    double lo = INFINITY, hi = -INFINITY, sum = 0, squares = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double v = t->data[i];
+        if (!isfinite(v)) {
+            bad++;
+            continue;
+        }
+        lo = v < lo ? v : lo;
+        hi = v > hi ? v : hi;
+        sum += v;
+        squares += v * v;
+    }
+    printf("%s %s[", name, np_dtype_text(t->dtype));
+    for (int i = 0; i < t->rank; i++) printf(i ? ",%" PRId64 : "%" PRId64, t->dim[i]);
+    double good = n > bad ? (double)(n - bad) : 1;
+    printf("]  least %.6g  most %.6g  mean %.6g  root mean square %.6g", lo, hi, sum / good,
+           sqrt(squares / good));
+    if (bad) printf("  not finite %" PRId64, bad);
+    printf("\n");
+}
+
+/* Results of the interpreter have the digits of f64, whatever the model declares. */
+static np_status give(eval *e)
+{
+    for (int i = 0; i < e->f->nouts; i++)
+        if (e->exact && np_dtype_class(e->out[i].dtype) == 'F') e->out[i].dtype = NP_F64;
+    if (e->o->out) return np_tensors_write(e->cx, e->o->out, e->f->nouts, e->f->out_name, e->out);
+    for (int i = 0; i < e->f->nouts; i++) describe(&e->out[i], e->f->out_name[i]);
+    return NP_OK;
+}
+
+/* ---- running */
+static void free_results(eval *e)
+{
+    for (int i = 0; i < e->f->nouts + e->f->nstates; i++) np_tensor_free(&e->out[i]);
+}
+
+static np_status run_once(eval *e, double *ms)
+{
+    double start = now_ms();
+    np_status st = np_eval(e->f, e->in, e->out, NULL, (np_eval_opts){.exact = e->exact});
+    *ms = now_ms() - start;
+    return st;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static np_status run_all(eval *e)
+{
+    int64_t n = e->o->repeat ? e->o->repeat : 1;
+    double *ms = np_arena_array(&e->cx->perm, (size_t)n, sizeof *ms);
+    for (int64_t i = 0; i < n; i++) {
+        if (i) free_results(e);
+        if (run_once(e, &ms[i])) return NP_FAIL;
+    }
+    np_status st = give(e);
+    free_results(e);
+    qsort(ms, (size_t)n, sizeof *ms, by_value);
+    if (e->o->repeat)
+        printf("median %.3f ms, min %.3f ms of %" PRId64 " runs\n", (ms[(n - 1) / 2] + ms[n / 2]) / 2, ms[0],
+               n);
+    return st;
+}
+
+static np_status run(eval *e)
+{
+    if (np_job_find(&e->job)) return NP_FAIL;
+    e->file = np_tensors_read(e->cx, e->o->in);
+    if (!e->file || load_model(e)) return NP_FAIL;
+    e->f = np_mod_fn(e->job.model->mod, "main");
+    e->in = np_arena_array(&e->cx->perm, (size_t)e->f->ninputs + 1, sizeof *e->in);
+    e->out = np_arena_array(&e->cx->perm, (size_t)(e->f->nouts + e->f->nstates) + 1, sizeof *e->out);
+    for (int i = 0; i < e->f->ninputs; i++) e->in[i] = input(e, e->f->top.param[i]);
+    np_status st = run_all(e);
+    for (int i = 0; i < e->f->ninputs; i++) np_tensor_free(&e->in[i]);
+    return st;
+}
+
+int np_eval_main(np_cx *cx, const np_options *o)
+{
+    eval e = {.cx = cx, .o = o, .job = {.cx = cx, .o = o}, .exact = !o->rounded};
+    if (!o->in) return np_options_wrong("eval", "--in FILE is missing: the inputs, by name");
+    np_status st = run(&e);
+    np_job_free(&e.job);
+    return st ? NP_EXIT_INPUT : NP_EXIT_DONE;
+}

@@ -1,0 +1,50 @@
+#!/bin/bash
+# neap eval: models against tensors that others computed, and everything that can be wrong about its files.
+. "$(dirname "$0")/lib.sh"
+expected=$data/default/expected.safetensors
+gla=$data/mixers/gla-mild.safetensors
+
+expect 1 'nothere.lua: error: there is no such file' "$neap" eval nothere.lua --in x
+expect 1 'gla2: error: there is no such file and no model of that name; did you mean gla\?' "$neap" eval gla2 --in x
+expect 2 '--in FILE is missing' "$neap" eval gau
+expect 1 'nope: error: cannot open: No such file' "$neap" eval gau --in nope
+expect 1 'nope: error: cannot open: No such file' "$neap" eval gau --in "$gla" --weights nope
+expect 1 'input tokens is not given' "$neap" eval gau --in "$gla"
+head -c 1000 "$gla" >cut.safetensors
+expect 1 'cut.safetensors: error: .*(cut|header|behind|beyond)' "$neap" eval gla --in cut.safetensors
+: >empty.safetensors
+expect 1 'empty.safetensors: error: ' "$neap" eval gla --in empty.safetensors
+leaves cut.safetensors empty.safetensors
+
+expect 0 '^o f32\[2,67,' "$neap" eval gla --in "$gla" --rounded
+expect 0 '^final_state f64\[' "$neap" eval mixers/gla --in "$gla"
+expect 0 'median [0-9.]+ ms, min [0-9.]+ ms of 3 runs' "$neap" eval gla --in "$gla" --repeat 3
+expect 0 '' "$neap" eval gla --in "$gla" -o out.safetensors
+expect 0 ' o  +f64\[' "$neap" info out.safetensors
+leaves out.safetensors
+expect 1 '--set: error: scle: the model has no such key; did you mean scale\?' "$neap" eval gla --in "$gla" --set scle=1
+expect 2 "--set: error: expected key=value" "$neap" eval gla --in "$gla" --set scale
+tokens in.safetensors 0 65 66
+expect 0 '^logits f64\[3,256\]' "$neap" eval gau --in in.safetensors
+expect 1 '--batch: error: size.B: the model has no such key' "$neap" eval gau --in in.safetensors --batch 2
+mkdir folder ro
+expect 1 'folder: error: cannot write: Is a directory' "$neap" eval gla --in "$gla" -o folder
+expect 1 'nofolder/out: error: cannot write: No such file' "$neap" eval gla --in "$gla" -o nofolder/out
+[ -e /dev/full ] && expect 1 '/dev/full: error: cannot write: No space left' "$neap" eval gla --in "$gla" -o /dev/full
+expect 1 'out: error: cannot write: File too large' bash -c "trap '' XFSZ; ulimit -f 4; '$neap' eval gla --in '$gla' -o out"
+rmdir folder ro
+leaves in.safetensors
+tokens in.safetensors 1 2 3
+
+# a checkpoint folder as MODEL; names of its weights; what is missing
+for m in llama gpt2; do
+    sed 's/"model_type": "[a-z0-9]*"/"model_type": "alien"/' "$data/hf/$m/config.json" >config.json
+    cp "$data/hf/$m/model.safetensors" .
+    expect 1 "no model serves its model_type 'alien'" "$neap" eval ./ --in "$expected"
+    sed '/"model_type"/d' "$data/hf/$m/config.json" >config.json
+    expect 1 'does not say which model it belongs to' "$neap" eval . --in "$expected"
+    rm config.json model.safetensors
+done
+expect 1 'the model has 47 weights, .* and none were given: --weights' "$neap" eval llama --in in.safetensors
+leaves in.safetensors
+finish
