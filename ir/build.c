@@ -52,11 +52,6 @@ static bool same(const np_node *a, const np_node *b)
         count = np_dim_eval(a->type->dim[i], &none, &k) ? (i ? count : 1) * k : 0;
     return memcmp(a->data, b->data, (size_t)count * sizeof *a->data) == 0;
 }
-static bool encloses(const np_block *outer, const np_block *b)
-{
-    while (b && b != outer) b = b->outer;
-    return b != NULL;
-}
 static bool shareable(np_op op)
 {
     return !np_op_info(op)->fx && np_op_info(op)->nbodies == 0 && op != NP_PARAM && op != NP_BAD;
@@ -81,7 +76,7 @@ static np_node *find(np_build *b, const np_node *n)
     }
     for (size_t i = hash(n); t->slot[i & (t->cap - 1)]; i++) {
         np_node *m = t->slot[i & (t->cap - 1)];
-        if (same(m, n) && encloses(m->in, b->at)) return m;
+        if (same(m, n) && np_block_encloses(m->in, b->at)) return m;
     }
     return NULL;
 }
@@ -132,7 +127,7 @@ static np_node *fresh(np_build *b, np_op op, int nargs, np_node *const *arg, con
     memcpy(n->attr, x->attr, sizeof n->attr);
     b->name = NULL;
     for (int i = 0; i < nargs; i++)
-        if (!encloses(arg[i]->in, b->at))
+        if (!np_block_encloses(arg[i]->in, b->at))
             np_bug(b->cx, "operand %d (%s) of %s stands in a body that does not enclose it", i,
                    np_op_info(arg[i]->op)->text, np_op_info(op)->text);
     return n;
@@ -306,7 +301,7 @@ np_node *np_build_feed(np_build *b, np_node *scan, np_node *x)
     np_dim_int(scan->attr[0], &seq);
     for (int i = 0; i < seq; i++)
         if (scan->arg[i] == x) return scan->body[0]->param[i];
-    if (!encloses(x->in, scan->in)) np_bug(b->cx, "feed: the operand stands inside the scan");
+    if (!np_block_encloses(x->in, scan->in)) np_bug(b->cx, "feed: the operand stands inside the scan");
     np_extra alone = {.attr = {np_dim_const(b->cx, 1), scan->attr[1], scan->attr[2]}};
     if (!np_rule_type(b, NP_SCAN, 1, &x, &alone, NULL)) return bad(b);
     np_block *body = scan->body[0];

@@ -30,17 +30,12 @@ static bool allowed(const checker *c, const np_node *n)
     if (n->op == NP_CALL || n->op == NP_IOTA) return false;
     return cls != NP_TENSOR || n->op == NP_COND;
 }
-static bool encloses(const np_block *outer, const np_block *b)
-{
-    while (b && b != outer) b = b->outer;
-    return b != NULL;
-}
 static void check_operands(checker *c, const np_node *n)
 {
     for (int i = 0; i < n->nargs; i++) {
         const np_node *a = n->arg[i];
         if (a->id >= c->f->nnodes || !c->seen[a->id]) fault(c, n, "an operand stands after its use, or nowhere");
-        else if (!encloses(a->in, n->in)) fault(c, n, "an operand stands in another body");
+        else if (!np_block_encloses(a->in, n->in)) fault(c, n, "an operand stands in another body");
     }
 }
 /* From LOOP on, what is not a buffer is a scalar. */

@@ -178,6 +178,10 @@ bool np_is_leaf(const np_node *n);
  * else the older one first. */
 bool np_node_turned(const np_node *a, const np_node *b);
 bool np_is_elem(const np_node *n);
+bool np_is_sum(const np_node *n); /* a reduction, or a contraction that sums at all: an outer product is as elementwise as mul */
+/* Is b the block `outer`, or inside of it? */
+bool np_block_encloses(const np_block *outer, const np_block *b);
+int np_block_depth(const np_block *b); /* 0 at top */
 bool np_has_effect(const np_node *n); /* writes memory or ends the function, or a body does */
 /* Type of result i: the type itself where it is not a tuple and i = 0. */
 const np_type *np_result_type(const np_node *n, int i);

@@ -92,6 +92,25 @@ bool np_is_elem(const np_node *n)
 {
     return np_op_info(n->op)->cls == NP_ELEM;
 }
+bool np_is_sum(const np_node *n)
+{
+    if (n->op != NP_CONTRACT) return n->op == NP_REDUCE;
+    const char *out = strstr(n->sym, "->") + 2;
+    for (const char *s = n->sym; s < out - 2; s++)
+        if (*s != ',' && !strchr(out, *s)) return true;
+    return false;
+}
+bool np_block_encloses(const np_block *outer, const np_block *b)
+{
+    while (b && b != outer) b = b->outer;
+    return b != NULL;
+}
+int np_block_depth(const np_block *b)
+{
+    int n = 0;
+    while ((b = b->outer)) n++;
+    return n;
+}
 bool np_has_effect(const np_node *n)
 {
     if (n->op == NP_STORE || n->op == NP_RET) return true;

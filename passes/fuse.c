@@ -3,10 +3,12 @@
  * the meaning of every result.
  *
  * The question is which nodes reach memory ("kept"); all others are computed
- * where they are used. Kept are contractions and reductions, scans, conds and
- * appends, what is returned, and elementwise nodes that would be computed many
- * times over otherwise: beneath an operand of a contraction, for each index of
- * an expanded axis, or for several groups when that costs more than memory. */
+ * where they are used. Kept are scans, conds and appends, what is returned, and
+ * elementwise nodes that would be computed many times over otherwise: beneath an
+ * operand that a contraction reads again and again, for each index of an
+ * expanded axis, or for several groups when that costs more than memory. A
+ * contraction or reduction is not kept if all that reads it is elementwise code
+ * of one group, at the same index: that code is its epilogue. */
 #include "fuse.h"
 
 #include <string.h>
@@ -15,7 +17,9 @@ enum { DEAR = 4 }; /* operations that cost more than a store and a load */
 const np_node np_fuse_many = {0};
 
 typedef struct use { /* how a node is used, from all that use it */
-    bool any, again; /* again: an element is wanted many times */
+    bool any;
+    bool again; /* an element is wanted many times */
+    bool moved; /* not only by elementwise code whose element has the same index */
 } use;
 typedef struct decide {
     np_fuse *u;
@@ -50,25 +54,30 @@ static int own_cost(const np_node *n)
     default: return np_op_info(n->op)->cls == NP_ELEM;
     }
 }
-/* An outer product sums nothing: it is as elementwise as mul. */
-static bool sums(const np_node *n)
-{
-    if (n->op != NP_CONTRACT) return n->op == NP_REDUCE;
-    const char *out = strstr(n->sym, "->") + 2;
-    for (const char *s = n->sym; s < out - 2; s++)
-        if (*s != ',' && !strchr(out, *s)) return true;
-    return false;
-}
 static bool always_kept(const np_node *n)
 {
-    return sums(n) || n->op == NP_SCAN || n->op == NP_COND || n->op == NP_APPEND || n->op == NP_GROUP;
+    return n->op == NP_SCAN || n->op == NP_COND || n->op == NP_APPEND || n->op == NP_GROUP;
 }
 static void add_cost(void *env, const np_node *n)
 {
     np_fuse *u = env;
     int64_t c = own_cost(n);
-    for (int i = 0; i < n->nargs && !always_kept(n); i++) c += u->cost[n->arg[i]->id];
-    u->cost[n->id] = always_kept(n) ? 0 : c > 1000 ? 1000 : (int)c;
+    bool stored = always_kept(n) || np_is_sum(n);
+    for (int i = 0; i < n->nargs && !stored; i++) c += u->cost[n->arg[i]->id];
+    u->cost[n->id] = stored ? 0 : c > 1000 ? 1000 : (int)c;
+}
+
+/* Does the contraction n want an element of its operand x for several elements of its result? */
+static bool repeats(const np_node *n, const np_node *x)
+{
+    if (n->op != NP_CONTRACT) return false;
+    const char *comma = strchr(n->sym, ','), *out = strstr(n->sym, "->") + 2;
+    for (int o = 0; o < 2; o++) {
+        const char *from = o ? comma + 1 : n->sym, *end = o ? out - 2 : comma;
+        for (int i = 0; n->arg[o] == x && out[i]; i++)
+            if (!memchr(from, out[i], (size_t)(end - from)) && !np_dim_is(n->type->dim[i], 1)) return true;
+    }
+    return false;
 }
 
 /* ---- uses, from the last node to the first */
@@ -78,7 +87,8 @@ static void read_by(decide *d, const np_node *x, const np_node *n)
     use *to = &d->use[x->id], *of = &d->use[n->id];
     bool own = u->kept[n->id] || n->op == NP_YIELD || n->op == NP_RET;
     const np_node *group = own ? n : u->reader[n->id];
-    if (sums(n) || n->op == NP_SCAN || x->in != n->in || n->op == NP_WINDOW) to->again = true;
+    if (n->op == NP_SCAN || x->in != n->in || n->op == NP_WINDOW || repeats(n, x)) to->again = true;
+    to->moved |= !np_is_elem(n) || (!own && of->moved);
     if (n->op == NP_EXPAND && !np_dim_is(n->attr[1], 1)) to->again |= u->cost[x->id] >= 3;
     if (!own && of->again) to->again = true;
     u->reader[x->id] = !to->any || u->reader[x->id] == group ? group : &np_fuse_many;
@@ -97,7 +107,10 @@ static void decide_block(decide *d, const np_block *b)
         bool end = n->op == NP_YIELD || n->op == NP_RET;
         if (!end && !d->use[n->id].any) continue;
         if (always_kept(n)) u->kept[n->id] = true;
-        else if (!np_is_leaf(n) && own_cost(n) > 0) {
+        else if (np_is_sum(n)) {
+            const use *by = &d->use[n->id];
+            if (by->again || by->moved || u->reader[n->id] == &np_fuse_many) u->kept[n->id] = true;
+        } else if (!np_is_leaf(n) && own_cost(n) > 0) {
             bool many = u->reader[n->id] == &np_fuse_many;
             if ((d->use[n->id].again && u->cost[n->id] > 0) || (many && u->cost[n->id] > DEAR)) u->kept[n->id] = true;
         }

@@ -116,24 +116,31 @@ static np_spot *result_of(np_lower *l, const np_node *y)
     const np_node *n = y->op == NP_PICK ? y->arg[0] : y;
     return n->op == NP_GROUP ? np_loops_slot(l, n, y->op == NP_PICK ? (int)y->attr[0]->k : 0) : NULL;
 }
-/* Is x, in the group that makes it, an append to the state parameter p? */
-static bool extends(const np_node *x, const np_node *p)
+/* Is x, in the group that makes it, an append to the state parameter p, or the
+ * last state of a scan that starts from p, which nobody else wants? */
+static bool continues(const np_node *x, const np_node *p, const int *uses)
 {
     for (int depth = 0; depth < 8; depth++) {
         const np_node *n = x->op == NP_PICK ? x->arg[0] : x;
         if (n->op != NP_GROUP) break;
         x = n->body[0]->last->arg[x->op == NP_PICK ? x->attr[0]->k : 0];
     }
-    return x->op == NP_APPEND && x->nargs == 2 && x->arg[1] == p;
+    const np_node *scan = x->op == NP_PICK ? x->arg[0] : x;
+    if (scan->op != NP_SCAN) return x->op == NP_APPEND && x->nargs == 2 && x->arg[1] == p;
+    int nstates = scan->nargs - (int)scan->attr[0]->k, result = x->op == NP_PICK ? (int)x->attr[0]->k : 0;
+    int i = result - (np_result_count(scan) - nstates); /* which of the states */
+    return i >= 0 && scan->arg[scan->nargs - nstates + i] == p && uses[p->id] == 1;
 }
 static void aim_results(np_lower *l)
 {
     const np_fn *f = l->old;
+    int *uses = np_find_uses(f, &l->mem);
     for (int i = 0; i < f->nouts + f->nstates; i++) {
         np_spot *s = result_of(l, f->top.last->arg[i]);
         if (!s || s->buf) continue;
+        int state = f->ninputs + i - f->nouts;
         if (i < f->nouts) s->buf = l->b->fn->top.param[f->ninputs + f->nstates + i];
-        else if (extends(f->top.last->arg[i], f->top.param[f->ninputs + i - f->nouts])) s->buf = l->b->fn->top.param[f->ninputs + i - f->nouts];
+        else if (continues(f->top.last->arg[i], f->top.param[state], uses)) s->buf = l->b->fn->top.param[state];
     }
 }
 /* Results that are not where they belong yet. */
@@ -160,6 +167,7 @@ np_fn *np_loops_run(const np_fn *f, const np_knobs *k)
     now->loc = f->loc;
     l.slot = np_arena_array(&l.mem, f->nnodes + 1, sizeof *l.slot);
     l.more = np_arena_array(&l.mem, f->nnodes + 1, sizeof *l.more);
+    l.known = np_arena_array(&l.mem, f->nnodes + 1, sizeof *l.known);
     l.time = np_arena_array(&l.mem, f->nnodes + 1, sizeof *l.time);
     make_params(&l);
     aim_results(&l);

@@ -20,11 +20,23 @@ struct np_ix {
 };
 enum { NP_MAXVARS = 64 };
 typedef struct np_var { /* one loop of the nest, or two where the axis was taken apart */
-    const np_dim *n;
-    np_node *at;        /* its value in the code being written */
+    const np_dim *n, *from, *step; /* from, from + step, .. below n; NULL: 0 and 1 */
+    np_node *at;        /* its value in the code being written; NULL while planning */
     int hi, lo;         /* >= 0: this one is hi * p + lo */
     const np_dim *p;
 } np_var;
+
+/* A sum that a group computes inside: a contraction or a reduction. */
+typedef struct np_sum {
+    const np_node *x;
+    const np_ix *a[NP_RANK], *b[NP_RANK]; /* indices of its operands */
+    int var[NP_RANK * 2], n;              /* what is summed, the innermost last */
+    char letter[NP_RANK * 2];             /* contractions: how the spec calls it */
+} np_sum;
+typedef struct np_done { /* a sum whose element at the current index is known */
+    const np_node *x;
+    np_node *value;
+} np_done;
 
 /* Where a result lies: element i.. of it is element prefix.., i.. of the buffer. */
 typedef struct np_spot {
@@ -48,6 +60,11 @@ typedef struct np_lower {
     np_block *group;    /* body of the group being written: constants stand there */
     np_block *item;     /* where the running item starts: nothing that it loads is written further in */
     struct np_loaded *loaded; /* what the running item has loaded already */
+    struct np_known **known;  /* by id: what the running item has computed already */
+    int items;                /* counts items: older entries of `known` do not count */
+    bool planning;            /* indices are looked at, no code is written */
+    const np_done *done;      /* sums that the running tile has computed */
+    int ndone;
 } np_lower;
 
 np_spot *np_loops_slot(np_lower *l, const np_node *n, int i);
@@ -60,6 +77,9 @@ const np_ix *np_loops_ix_add(np_lower *l, const np_ix *x, const np_dim *d);
 np_node *np_loops_at(np_lower *l, const np_ix *x);
 /* The child of an op that only moves values, and the index there. */
 bool np_loops_step(np_lower *l, const np_node *x, const np_ix *const *at, const np_node **child, const np_ix **to);
+/* How the elements of x lie in memory when the variable counts: the worst of all that is loaded. */
+typedef enum { NP_STRIDE_NONE, NP_STRIDE_UNIT, NP_STRIDE_FAR } np_stride;
+np_stride np_loops_stride(np_lower *l, const np_node *x, const np_ix *const *at, int var);
 
 /* An operation on scalars, put as far out as its operands allow. */
 np_node *np_loops_op(np_lower *l, np_op op, int n, np_node *const *arg, const np_extra *x);
@@ -74,14 +94,24 @@ np_node *np_loops_value(np_lower *l, const np_node *x, const np_ix *const *at);
 np_node *np_loops_load(np_lower *l, np_node *buf, int n, np_node *const *at);
 void np_loops_begin_item(np_lower *l);
 
-/* ---- loops_reduce.c */
-np_node *np_loops_sum(np_lower *l, const np_node *x, const np_ix *const *at); /* an element of a contract or reduce */
+/* ---- loops_sum.c */
+np_op np_loops_sum_op(const np_node *x);
+np_node *np_loops_sum_start(np_lower *l, const np_node *x);
+void np_loops_sum_vars(np_lower *l, const np_node *x, np_sum *s);
+void np_loops_sum_at(np_lower *l, np_sum *s, const np_ix *const *at);
+np_node *np_loops_sum_term(np_lower *l, const np_sum *s);
+np_node *np_loops_sum_carry(np_lower *l, const np_sum *s, np_node *start); /* loops over what is summed */
+np_node *np_loops_sum(np_lower *l, const np_node *x, const np_ix *const *at); /* one element, on its own */
 /* Opens a loop over a variable; close ends it without results. */
 np_node *np_loops_open(np_lower *l, int var);
 void np_loops_close(np_lower *l, np_node *loop);
 
 /* ---- loops_item.c: a whole tensor into memory. */
 void np_loops_item(np_lower *l, const np_node *root, const np_spot *to);
+void np_loops_put(np_lower *l, const np_spot *to, np_node *v, int rank, const np_ix *const *at);
+
+/* ---- loops_tile.c: a tensor in whose elements sums are computed. False: there are none. */
+bool np_loops_tile(np_lower *l, const np_node *root, const np_spot *to);
 
 /* ---- loops_scan.c */
 void np_loops_scan(np_lower *l, const np_node *scan);

@@ -44,17 +44,11 @@ const np_ix *np_loops_ix_add(np_lower *l, const np_ix *x, const np_dim *d)
 }
 
 /* ---- scalars */
-static int depth(const np_block *b)
-{
-    int n = 0;
-    while ((b = b->outer)) n++;
-    return n;
-}
 static np_block *innermost(np_block *floor, int n, np_node *const *arg)
 {
-    int best = depth(floor);
+    int best = np_block_depth(floor);
     for (int i = 0; i < n; i++) {
-        int d = depth(arg[i]->in);
+        int d = np_block_depth(arg[i]->in);
         if (d > best) best = d, floor = arg[i]->in;
     }
     return floor;
@@ -73,7 +67,7 @@ np_node *np_loops_op2(np_lower *l, np_op op, np_node *x, np_node *y)
 }
 np_node *np_loops_num(np_lower *l, np_dtype d, double v)
 {
-    return np_loops_op(l, NP_CONST, 0, NULL, &(np_extra){.type = np_type_scalar(l->cx, d), .num = np_round_to(d, v)});
+    return np_loops_op(l, NP_CONST, 0, NULL, &(np_extra){.type = np_type_scalar(l->cx, d), .num = v});
 }
 np_node *np_loops_int(np_lower *l, int64_t v)
 {
@@ -108,6 +102,10 @@ static void take_apart(np_lower *l, const np_ix *x, const np_dim *n, const np_ix
     }
     if (np_dim_is(n, 1)) {
         *hi = x, *lo = np_loops_ix_node(l, np_loops_int(l, 0), 0);
+        return;
+    }
+    if (l->planning) {
+        *hi = *lo = np_loops_ix_node(l, NULL, x->deps);
         return;
     }
     np_node *i = np_loops_at(l, x), *by = np_loops_dim(l, n);
@@ -152,4 +150,83 @@ bool np_loops_step(np_lower *l, const np_node *x, const np_ix *const *at, const 
     *child = x->arg[0];
     memcpy(to, now, (size_t)(*child)->type->rank * sizeof *to);
     return true;
+}
+
+/* ---- how an element moves through memory when a variable counts */
+static bool counts(const np_ix *x, uint64_t bit) /* it grows by one with the variable */
+{
+    if (x->kind == NP_IX_ADD) return counts(x->lo, bit);
+    if (x->kind == NP_IX_PAIR) return !(x->hi->deps & bit) && counts(x->lo, bit);
+    return x->kind == NP_IX_VAR && x->deps == bit;
+}
+static np_stride of_leaf(const np_spot *s, int rank, const np_ix *const *at, uint64_t bit)
+{
+    np_stride r = NP_STRIDE_NONE;
+    for (int k = 0; k < rank; k++) {
+        if (s && s->drop >> k & 1) continue;
+        if (r == NP_STRIDE_UNIT || (r == NP_STRIDE_NONE && (at[k]->deps & bit) && !counts(at[k], bit))) r = NP_STRIDE_FAR;
+        else if (at[k]->deps & bit) r = NP_STRIDE_UNIT;
+    }
+    return r;
+}
+static np_stride worst(np_stride a, np_stride b)
+{
+    return a > b ? a : b;
+}
+static np_stride stride(np_lower *l, const np_node *x, const np_ix *const *at, uint64_t bit, int depth);
+/* x with the index of axis k unknown, as far as it depends on the variable. */
+static np_stride stride_without(np_lower *l, const np_node *x, const np_ix *const *at, int k, const np_ix *with, uint64_t bit, int depth)
+{
+    const np_ix *to[NP_RANK];
+    memcpy(to, at, (size_t)x->type->rank * sizeof *to);
+    to[k] = with;
+    return stride(l, x, to, bit, depth);
+}
+static np_stride stride(np_lower *l, const np_node *x, const np_ix *const *at, uint64_t bit, int depth)
+{
+    const np_ix *to[NP_RANK];
+    const np_node *child;
+    const np_spot *s;
+    np_stride r = NP_STRIDE_NONE;
+    if (depth > 64) return NP_STRIDE_FAR;
+    while (!(s = np_loops_find(l, x)) && np_loops_step(l, x, at, &child, to)) x = child, at = to;
+    int k = x->attr[0] ? (int)x->attr[0]->k : 0;
+    if (s || x->op == NP_WEIGHT || (x->op == NP_CONST && x->data)) return of_leaf(s, x->type->rank, at, bit);
+    switch (x->op) {
+    case NP_PARAM: { /* a slice of what is fed to a scan */
+        const np_node *scan = x->in->owner;
+        int i = 0;
+        while (scan->body[0]->param[i] != x) i++;
+        to[0] = np_loops_ix_node(l, NULL, 0);
+        memmove(to + 1, at, (size_t)x->type->rank * sizeof *to);
+        return stride(l, scan->arg[i], to, bit, depth + 1);
+    }
+    case NP_GATHER:
+        for (int i = 0; i < x->arg[1]->type->rank; i++)
+            if (at[i]->deps & bit) return NP_STRIDE_FAR;
+        for (int i = x->arg[1]->type->rank; i < x->type->rank; i++)
+            if (at[i]->deps & bit) r = i == x->type->rank - 1 && counts(at[i], bit) ? NP_STRIDE_UNIT : NP_STRIDE_FAR;
+        return r;
+    case NP_WINDOW:
+        if (at[x->type->rank - 1]->deps & bit) return NP_STRIDE_FAR;
+        /* fallthrough */
+    case NP_PAD:
+    case NP_CONCAT:
+    case NP_APPEND:
+        if (at[k]->deps & bit) return NP_STRIDE_FAR;
+        for (int i = 0; i < x->nargs; i++) r = worst(r, stride_without(l, x->arg[i], at, k, np_loops_ix_node(l, NULL, 0), bit, depth + 1));
+        return r;
+    default: break;
+    }
+    if (np_op_info(x->op)->cls != NP_ELEM) return x->nargs ? NP_STRIDE_FAR : NP_STRIDE_NONE;
+    for (int i = 0; i < x->nargs; i++) r = worst(r, stride(l, x->arg[i], at, bit, depth + 1));
+    return r;
+}
+np_stride np_loops_stride(np_lower *l, const np_node *x, const np_ix *const *at, int var)
+{
+    bool was = l->planning;
+    l->planning = true;
+    np_stride r = stride(l, x, at, (uint64_t)1 << var, 0);
+    l->planning = was;
+    return r;
 }

@@ -1,11 +1,12 @@
-/* A whole tensor into memory: a nest over its axes that stores one element
- * after the other. What is put together from parts (concat, append) is stored
- * part by part, so that no element has to ask where it comes from. */
+/* A whole tensor into memory. Where its elements need sums, as tiles
+ * (loops_tile.c); else a nest over its axes that stores one element after the
+ * other. What is put together from parts (concat, append) is stored part by
+ * part, so that no element has to ask where it comes from. */
 #include "loops.h"
 
 #include <string.h>
 
-static void store(np_lower *l, const np_spot *to, np_node *v, int rank, const np_ix *const *at)
+void np_loops_put(np_lower *l, const np_spot *to, np_node *v, int rank, const np_ix *const *at)
 {
     np_node *i[NP_RANK];
     int n = 0;
@@ -27,7 +28,7 @@ static void nest(np_lower *l, const np_node *x, const np_spot *to, int k, const 
         at[i] = where[i] = np_loops_ix(l, v);
     }
     if (shift) where[k] = np_loops_ix_add(l, at[k], shift);
-    store(l, to, np_loops_value(l, x, at), rank, where);
+    np_loops_put(l, to, np_loops_value(l, x, at), rank, where);
     for (int i = rank - 1; i >= 0; i--) np_loops_close(l, loop[i]);
 }
 
@@ -42,7 +43,7 @@ void np_loops_item(np_lower *l, const np_node *root, const np_spot *to)
         return;
     }
     if (root->op != NP_CONCAT) {
-        nest(l, root, to, 0, NULL);
+        if (!np_loops_tile(l, root, to)) nest(l, root, to, 0, NULL);
         return;
     }
     const np_dim *shift = np_dim_const(l->cx, 0);

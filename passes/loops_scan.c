@@ -2,8 +2,9 @@
  *
  * A scan is a loop over time. Its stacked results have one row a step, so the
  * body's outputs are stored there directly. The state lies in one buffer; what
- * the body yields as the next state is computed beside it and copied at the end
- * of the step, unless it can be written in place. */
+ * the body yields as the next state is written in place where an element of it
+ * needs only the same element of the old one and nobody wants the old one any
+ * more; else it is computed beside it and copied at the end of the step. */
 #include "loops.h"
 
 #include <string.h>
@@ -42,6 +43,32 @@ static void aim(np_lower *l, const np_block *b, const np_node *y, const np_spot 
     if (!s->buf) *s = *to;
 }
 
+/* ---- may the next state overwrite the old one? */
+static bool mentions(const np_node *n, const np_node *x)
+{
+    for (int i = 0; i < n->nargs; i++)
+        if (n->arg[i] == x) return true;
+    for (int i = 0; i < 2; i++)
+        for (const np_node *m = n->body[i] ? n->body[i]->first : NULL; m; m = m->next)
+            if (mentions(m, x)) return true;
+    return false;
+}
+static bool in_place(np_lower *l, const np_block *body, const np_node *y, const np_node *state)
+{
+    if (y->op != NP_GROUP || y->in != body) return false;
+    for (const np_node *n = y->next; n; n = n->next)
+        if (mentions(n, state)) return false;
+    const np_block *b = y->body[0];
+    if (b->last->nargs != 1 || !np_is_elem(b->last->arg[0]) || np_loops_slot(l, y, 0)->buf) return false;
+    bool *from = np_arena_array(&l->mem, l->old->nnodes + 1, sizeof *from); /* by id: made from the old state */
+    from[state->id] = true;
+    for (const np_node *n = b->first; n->op != NP_YIELD; n = n->next) {
+        for (int i = 0; i < n->nargs; i++) from[n->id] |= from[n->arg[i]->id];
+        if ((from[n->id] || n->body[0]) && !np_is_elem(n)) return false;
+    }
+    return true;
+}
+
 void np_loops_scan(np_lower *l, const np_node *scan)
 {
     const np_block *body = scan->body[0];
@@ -53,6 +80,8 @@ void np_loops_scan(np_lower *l, const np_node *scan)
         const np_spot *init = np_loops_find(l, scan->arg[seq + i]);
         if (!init || init->buf != state->buf) np_loops_item(l, scan->arg[seq + i], state);
         *np_loops_slot(l, body->param[seq + i], 0) = *state;
+        const np_node *y = body->last->arg[nouts + i];
+        if (in_place(l, body, y, body->param[seq + i])) *np_loops_slot(l, y, 0) = *state;
     }
     np_loops_begin_item(l);
     int v = np_loops_var(l, scan->attr[1]);
@@ -73,16 +102,19 @@ void np_loops_scan(np_lower *l, const np_node *scan)
     for (int i = 0; i < nstates; i++) { /* all are known before the first is overwritten */
         const np_node *y = body->last->arg[nouts + i];
         const np_spot *s = np_loops_find(l, y);
-        if (y == body->param[seq + i]) continue;
-        if (s && s->buf != np_loops_slot(l, scan, nouts + i)->buf && y->op != NP_PARAM) {
+        next[i] = *np_loops_slot(l, scan, nouts + i);
+        if (y == body->param[seq + i] || (s && s->buf == next[i].buf)) continue;
+        if (s && y->op != NP_PARAM) {
             next[i] = *s;
             continue;
         }
         next[i] = np_loops_alloc(l, y->type, y->name);
         np_loops_item(l, y, &next[i]);
     }
-    for (int i = 0; i < nstates; i++)
-        if (body->last->arg[nouts + i] != body->param[seq + i]) copy(l, body->last->arg[nouts + i], &next[i], np_loops_slot(l, scan, nouts + i));
+    for (int i = 0; i < nstates; i++) {
+        const np_spot *to = np_loops_slot(l, scan, nouts + i);
+        if (next[i].buf != to->buf) copy(l, body->last->arg[nouts + i], &next[i], to);
+    }
     np_loops_close(l, loop);
 }
 

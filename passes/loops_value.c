@@ -11,31 +11,26 @@ typedef struct np_loaded {
     np_node *load;
     struct np_loaded *next;
 } loaded;
+typedef struct np_known { /* an element that was computed, at which index */
+    int item;
+    np_node *value;
+    const np_ix *at[NP_RANK];
+} known;
 
 void np_loops_begin_item(np_lower *l)
 {
     l->item = l->b->at;
     l->loaded = NULL;
+    l->items++;
     l->nvars = 0;
-}
-static int depth(const np_block *b)
-{
-    int n = 0;
-    while ((b = b->outer)) n++;
-    return n;
-}
-static bool encloses(const np_block *outer, const np_block *b)
-{
-    while (b && b != outer) b = b->outer;
-    return b != NULL;
 }
 np_node *np_loops_load(np_lower *l, np_node *buf, int n, np_node *const *at)
 {
     for (loaded *p = l->loaded; p; p = p->next)
-        if (p->load->arg[0] == buf && encloses(p->load->in, l->b->at) && (n == 0 || memcmp(p->load->arg + 1, at, (size_t)n * sizeof *at) == 0)) return p->load;
+        if (p->load->arg[0] == buf && np_block_encloses(p->load->in, l->b->at) && (n == 0 || memcmp(p->load->arg + 1, at, (size_t)n * sizeof *at) == 0)) return p->load;
     np_block *here = l->b->at, *to = l->item;
     for (int i = 0; i < n; i++)
-        if (depth(at[i]->in) > depth(to)) to = at[i]->in;
+        if (np_block_depth(at[i]->in) > np_block_depth(to)) to = at[i]->in;
     l->b->at = to;
     loaded *p = np_arena_alloc(&l->mem, sizeof *p);
     *p = (loaded){np_build_load(l->b, buf, n, at), l->loaded};
@@ -133,9 +128,18 @@ static np_node *gather(np_lower *l, const np_node *x, const np_ix *const *at)
 static np_node *elementwise(np_lower *l, const np_node *x, const np_ix *const *at)
 {
     np_node *arg[3];
+    size_t bytes = (size_t)x->type->rank * sizeof *at;
+    known *k = l->known[x->id];
+    if (k && k->item == l->items && np_block_encloses(k->value->in, l->b->at) && (bytes == 0 || memcmp(k->at, at, bytes) == 0)) return k->value;
     for (int i = 0; i < x->nargs; i++) arg[i] = np_loops_value(l, x->arg[i], at);
     l->b->loc = x->loc;
-    return np_loops_op(l, x->op, x->nargs, arg, &(np_extra){.sym = x->sym});
+    np_node *r = np_loops_op(l, x->op, x->nargs, arg, &(np_extra){.sym = x->sym});
+    if (!r->name) r->name = x->name;
+    if (!k) k = l->known[x->id] = np_arena_alloc(&l->mem, sizeof *k);
+    k->item = l->items;
+    k->value = r;
+    if (bytes) memcpy(k->at, at, bytes);
+    return r;
 }
 /* A parameter of a body: the slice of what is fed at the running step. */
 static np_node *fed(np_lower *l, const np_node *x, const np_ix *const *at)
@@ -154,6 +158,8 @@ np_node *np_loops_value(np_lower *l, const np_node *x, const np_ix *const *at)
     const np_ix *to[NP_RANK];
     const np_node *child;
     const np_spot *s;
+    for (int i = 0; i < l->ndone; i++)
+        if (l->done[i].x == x) return l->done[i].value;
     while (!(s = np_loops_find(l, x)) && np_loops_step(l, x, at, &child, to)) x = child, at = to;
     if (s) return from_slot(l, s, x->type->rank, at);
     if (np_op_info(x->op)->cls == NP_ELEM) return elementwise(l, x, at);

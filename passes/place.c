@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGN = 64, LOCAL_BYTES = 16 * 1024 };
+enum { ALIGN = 64, LOCAL_BYTES = 32 * 1024 };
 typedef struct span {
     const np_node *buf;
     int64_t bytes, at;
@@ -24,7 +24,7 @@ typedef struct plan {
     int n, cap;
     int *of; /* by id: its span, or -1 */
     int now;        /* the top-level statement being walked */
-    int64_t locals; /* bytes of local arrays in it so far */
+    int64_t locals; /* bytes of local arrays in the blocks around */
     int64_t peak;
 } plan;
 
@@ -52,8 +52,9 @@ static void found(plan *p, const np_node *n, bool inside)
 }
 static void walk(plan *p, const np_block *b)
 {
+    int64_t outside = p->locals;
     for (const np_node *n = b->first; n; n = n->next) {
-        if (!b->outer) p->now++, p->locals = 0;
+        if (!b->outer) p->now++;
         if (n->op == NP_ALLOC) found(p, n, b->outer != NULL);
         for (int i = 0; i < n->nargs; i++) {
             int k = n->arg[i]->op == NP_ALLOC ? p->of[n->arg[i]->id] : -1;
@@ -65,6 +66,7 @@ static void walk(plan *p, const np_block *b)
         for (int i = 0; i < 2; i++)
             if (n->body[i]) walk(p, n->body[i]);
     }
+    p->locals = outside;
 }
 static void count_alloc(void *env, const np_node *n)
 {

@@ -1,0 +1,409 @@
+/* A tensor in whose elements sums are computed: contractions and reductions with
+ * the elementwise code around them as their epilogue.
+ *
+ * Two ways to use the lanes of a machine, chosen by how the operands lie in
+ * memory. *Across*: a block of lanes holds neighbouring elements of the result's
+ * last axis, the sums of several rows side by side, so that what is loaded for
+ * the lanes serves every row. *Along*: the lanes hold parts of one sum, added
+ * together at the end. Either way the accumulators are small local arrays and
+ * every innermost loop has a constant count, which C compilers turn into vector
+ * code without being told.
+ *
+ * A stored operand that lies the wrong way round is read from a copy that the
+ * build permutes (np_mod_derive). The order of additions depends on sizes and
+ * knobs only, never on the data. */
+#include "loops.h"
+
+#include <string.h>
+
+enum { SUMS = 8, ROWS = 8 };
+typedef struct tile {
+    np_lower *l;
+    const np_node *root;
+    const np_spot *to;
+    int rank, nsums;
+    np_sum sum[SUMS];
+    const np_ix *at[NP_RANK]; /* of the running row */
+    int lanes;                /* of the running block */
+    int lane;                 /* variable that counts them */
+    int nrows;
+    int64_t
+        rows[NP_RANK]; /* across: how many indices of an axis a block of rows holds; 1: a loop of its own */
+    const np_ix *row[ROWS][NP_RANK];
+} tile;
+
+/* ---- the sums inside */
+static void find(tile *t, const np_node *x, bool *seen)
+{
+    if (seen[x->id] || np_loops_find(t->l, x)) return;
+    seen[x->id] = true;
+    if (np_is_sum(x)) {
+        if (t->nsums < SUMS) t->sum[t->nsums++].x = x;
+    } else if (np_is_elem(x)) {
+        for (int i = 0; i < x->nargs; i++) find(t, x->arg[i], seen);
+    }
+}
+
+/* ---- which way */
+static bool is_weight(const np_node *x)
+{
+    return x->op == NP_WEIGHT;
+}
+static bool at_least(const np_dim *d, int64_t n)
+{
+    int64_t k;
+    return !np_dim_int(d, &k) || k >= n;
+}
+/* Operands that a loop over var would read with jumps. */
+static int jumps(tile *t, int var, bool across)
+{
+    int n = 0;
+    for (int i = 0; i < t->nsums; i++) {
+        np_sum *s = &t->sum[i];
+        int last = across ? var : s->var[s->n - 1];
+        for (int o = 0; o < s->x->nargs; o++) {
+            if (across && is_weight(s->x->arg[o])) continue; /* it will be turned */
+            n += np_loops_stride(t->l, s->x->arg[o], o ? s->b : s->a, last) == NP_STRIDE_FAR;
+        }
+    }
+    return n;
+}
+static bool all_wide(const tile *t)
+{
+    for (int i = 0; i < t->nsums; i++)
+        if (!at_least(t->l->var[t->sum[i].var[t->sum[i].n - 1]].n, 4)) return false;
+    return true;
+}
+static bool choose_across(tile *t)
+{
+    const np_type *type = t->root->type;
+    if (t->rank == 0) return false;
+    int var[NP_RANK], from = t->l->nvars;
+    for (int k = 0; k < t->rank; k++)
+        var[k] = np_loops_var(t->l, type->dim[k]), t->at[k] = np_loops_ix(t->l, var[k]);
+    for (int i = 0; i < t->nsums; i++) {
+        np_loops_sum_vars(t->l, t->sum[i].x, &t->sum[i]);
+        np_loops_sum_at(t->l, &t->sum[i], t->at);
+    }
+    int across = at_least(type->dim[t->rank - 1], 4) ? jumps(t, var[t->rank - 1], true) : 99;
+    int along = all_wide(t) ? jumps(t, 0, false) : 99;
+    t->l->nvars = from;
+    return across <= along && across < 99;
+}
+
+/* ---- stored operands the other way round */
+/* x with the axis that the spec calls `last` in the last place; letters: how the spec calls its axes. */
+static const np_node *turned(tile *t, const np_node *x, char *letters, char last)
+{
+    char from[NP_RANK + 1] = {0}, to[NP_RANK + 1] = {0}, order[NP_RANK + 1] = {0};
+    size_t n = strlen(letters), k = 0;
+    np_weight *w = is_weight(x) ? np_mod_weight(t->l->old->mod, x->sym) : NULL;
+    if (!w || w->from || !strchr(letters, last) || letters[n - 1] == last) return x;
+    for (size_t i = 0; i < n; i++) { /* canonical letters, so that equal permutations are one weight */
+        from[i] = (char)('a' + i);
+        if (letters[i] != last) order[k] = letters[i], to[k++] = from[i];
+    }
+    order[k] = last, to[k] = from[strchr(letters, last) - letters];
+    memcpy(letters, order, n);
+    np_weight *d = np_mod_derive(t->l->old->mod, w, np_str_fmt(t->l->cx, "%s->%s", from, to));
+    np_node *now =
+        np_arena_alloc(&t->l->mem, sizeof *now); /* stands for the old node: same id, other layout */
+    *now = *x;
+    now->sym = d->name;
+    now->type = d->type;
+    return now;
+}
+/* The contraction x with its stored operands turned so that the result's last letter runs through them. */
+static const np_node *turn(tile *t, const np_node *x)
+{
+    if (x->op != NP_CONTRACT) return x;
+    const char *comma = strchr(x->sym, ','), *out = strstr(x->sym, "->") + 2;
+    char a[NP_RANK + 1] = {0}, b[NP_RANK + 1] = {0}, last = out[strlen(out) - 1];
+    memcpy(a, x->sym, (size_t)(comma - x->sym));
+    memcpy(b, comma + 1, (size_t)(out - 2 - comma - 1));
+    const np_node *p = turned(t, x->arg[0], a, last), *q = turned(t, x->arg[1], b, last);
+    if (p == x->arg[0] && q == x->arg[1]) return x;
+    np_node *now = np_arena_alloc(&t->l->mem, sizeof *now);
+    *now = *x;
+    now->arg = np_arena_array(&t->l->mem, 2, sizeof *now->arg);
+    now->arg[0] = (np_node *)p, now->arg[1] = (np_node *)q;
+    now->sym = np_str_fmt(t->l->cx, "%s,%s->%s", a, b, out);
+    return now;
+}
+
+/* ---- accumulators */
+static np_node *local(np_lower *l, const np_node *x, int lanes)
+{
+    const np_type *t =
+        np_type_tensor(l->cx, x->type->dtype, 1, (const np_dim *[]){np_dim_const(l->cx, lanes)});
+    return np_build_alloc(l->b, "acc", t);
+}
+static np_node *lane_loop(np_lower *l, int n, np_node **loop)
+{
+    *loop = np_build_open(l->b, NP_LOOP, 0, NULL, &(np_extra){.attr = {np_dim_const(l->cx, n)}});
+    return (*loop)->body[0]->param[0];
+}
+static void fill(np_lower *l, np_node *acc, int lanes, np_node *v)
+{
+    np_node *loop, *i = lane_loop(l, lanes, &loop);
+    np_build_store(l->b, acc, v, 1, &i);
+    np_loops_close(l, loop);
+}
+static void add(np_lower *l, np_op op, np_node *acc, np_node *i, np_node *term)
+{
+    np_build_store(l->b, acc, np_build_2(l->b, op, np_build_load(l->b, acc, 1, &i), term), 1, &i);
+}
+
+/* ---- across */
+static void accumulate(tile *t, np_sum *s, np_node *const *acc)
+{
+    np_lower *l = t->l;
+    np_node *loop[2 * NP_RANK], *lanes;
+    int from = l->nvars;
+    np_loops_sum_vars(l, s->x, s);
+    for (int i = 0; i < s->n; i++) loop[i] = np_loops_open(l, s->var[i]);
+    l->var[t->lane].at = lane_loop(l, t->lanes, &lanes);
+    for (int r = 0; r < t->nrows; r++) {
+        np_loops_sum_at(l, s, t->row[r]);
+        add(l, np_loops_sum_op(s->x), acc[r], l->var[t->lane].at, np_loops_sum_term(l, s));
+    }
+    np_loops_close(l, lanes);
+    for (int i = s->n - 1; i >= 0; i--) np_loops_close(l, loop[i]);
+    l->nvars = from;
+}
+/* One block: lanes of the last axis, for a few rows. */
+static void block(tile *t)
+{
+    np_lower *l = t->l;
+    np_node *acc[SUMS][ROWS], *loop;
+    np_sum sum[SUMS];
+    for (int i = 0; i < t->nsums; i++) {
+        const np_node *x = t->sum[i].x;
+        sum[i].x = turn(t, x);
+        np_node *start = np_loops_sum_start(l, x);
+        for (int r = 0; r < t->nrows; r++) {
+            acc[i][r] = local(l, x, t->lanes);
+            fill(l, acc[i][r], t->lanes, start);
+        }
+        accumulate(t, &sum[i], acc[i]);
+    }
+    for (int r = 0; r < t->nrows; r++) {
+        np_done done[SUMS];
+        np_node *i = l->var[t->lane].at = lane_loop(l, t->lanes, &loop);
+        for (int k = 0; k < t->nsums; k++)
+            done[k] = (np_done){t->sum[k].x, np_build_load(l->b, acc[k][r], 1, &i)};
+        l->done = done, l->ndone = t->nsums;
+        np_loops_put(l, t->to, np_loops_value(l, t->root, t->row[r]), t->rank, t->row[r]);
+        l->done = NULL, l->ndone = 0;
+        np_loops_close(l, loop);
+    }
+}
+/* The rows of a block: every combination of the axes that it holds whole, or `from`.. of the one that it cuts. */
+static void rows_of(tile *t, int axis)
+{
+    if (axis == t->rank - 1) {
+        memcpy(t->row[t->nrows++], t->at, (size_t)t->rank * sizeof *t->at);
+        return;
+    }
+    if (t->rows[axis] == 1) {
+        rows_of(t, axis + 1);
+        return;
+    }
+    const np_ix *first = t->at[axis];
+    for (int64_t i = 0; i < t->rows[axis]; i++) {
+        t->at[axis] = first ? np_loops_ix_add(t->l, first, np_dim_const(t->l->cx, i))
+                            : np_loops_ix_node(t->l, np_loops_int(t->l, i), 0);
+        rows_of(t, axis + 1);
+    }
+    t->at[axis] = first;
+}
+static void row_loops(tile *t, int axis);
+/* Axis in steps of `rows` from `from` to `to`. */
+static void row_steps(tile *t, int axis, const np_dim *from, const np_dim *to, int64_t rows)
+{
+    np_lower *l = t->l;
+    int v = np_loops_var(l, to);
+    l->var[v].from = from;
+    l->var[v].step = np_dim_const(l->cx, rows);
+    np_node *loop = np_loops_open(l, v);
+    t->at[axis] = np_loops_ix(l, v);
+    t->rows[axis] = rows;
+    row_loops(t, axis + 1);
+    np_loops_close(l, loop);
+}
+static void row_loops(tile *t, int axis)
+{
+    np_lower *l = t->l;
+    int64_t rows = axis < t->rank - 1 ? t->rows[axis] : 0, n;
+    if (axis == t->rank - 1) {
+        t->nrows = 0;
+        rows_of(t, 0);
+        block(t);
+        return;
+    }
+    const np_dim *d = t->root->type->dim[axis], *zero = np_dim_const(l->cx, 0);
+    if (np_dim_int(d, &n) && n == rows) { /* held whole */
+        t->at[axis] = NULL;
+        if (rows == 1) t->at[axis] = np_loops_ix_node(l, np_loops_int(l, 0), 0);
+        row_loops(t, axis + 1);
+        return;
+    }
+    const np_dim *whole = np_dim_mul(l->cx, np_dim_floor(l->cx, d, rows), np_dim_const(l->cx, rows));
+    row_steps(t, axis, zero, whole, rows);
+    if (rows > 1 && whole != d) row_steps(t, axis, whole, d, 1);
+    t->rows[axis] = rows;
+}
+/* How many rows share a block: small axes next to the lanes are held whole, and one more is cut. */
+static void choose_rows(tile *t)
+{
+    int64_t room = (int64_t)t->l->k->lanes * t->l->k->rows / (t->lanes * t->nsums), n;
+    if (room > ROWS) room = ROWS;
+    for (int k = t->rank - 2; k >= 0; k--) {
+        t->rows[k] = 1;
+        if (room <= 1) continue;
+        if (np_dim_int(t->root->type->dim[k], &n) && n <= room) {
+            t->rows[k] = n;
+            room /= n ? n : 1;
+            if (n == 0) t->rows[k] = 1;
+            continue;
+        }
+        t->rows[k] = room < t->l->k->rows ? room : t->l->k->rows;
+        room = 1;
+    }
+}
+static void across_lanes(tile *t, const np_ix *at, int width)
+{
+    t->lanes = width;
+    t->at[t->rank - 1] = at;
+    choose_rows(t);
+    row_loops(t, 0);
+}
+static void across(tile *t)
+{
+    np_lower *l = t->l;
+    const np_dim *d = t->root->type->dim[t->rank - 1], *width;
+    int64_t n, w = l->k->lanes;
+    bool known = np_dim_int(d, &n);
+    if (known && w > n) w = n;
+    if (!known && w > 16) w = 16;
+    width = np_dim_const(l->cx, w);
+    const np_dim *blocks = np_dim_floor(l->cx, d, w), *rest = np_dim_mul(l->cx, blocks, width);
+    int b = np_loops_var(l, blocks), i = np_loops_var(l, width), v = np_loops_var(l, d);
+    l->var[v].hi = b, l->var[v].lo = i, l->var[v].p = width;
+    t->lane = i;
+    if (np_dim_is(blocks, 1))
+        across_lanes(t, np_loops_ix(l, i), (int)w);
+    else {
+        np_node *loop = np_loops_open(l, b);
+        across_lanes(t, np_loops_ix(l, v), (int)w);
+        np_loops_close(l, loop);
+    }
+    if (rest == d) return;
+    if (known) { /* a narrower block */
+        int64_t k;
+        np_dim_int(rest, &k);
+        i = t->lane = np_loops_var(l, np_dim_const(l->cx, n - k));
+        across_lanes(t, np_loops_ix_add(l, np_loops_ix(l, i), rest), (int)(n - k));
+        return;
+    }
+    np_node *loop[NP_RANK]; /* one by one */
+    int from = l->nvars;
+    for (int k = 0; k < t->rank; k++) {
+        int one = np_loops_var(l, t->root->type->dim[k]);
+        if (k == t->rank - 1) l->var[one].from = rest;
+        loop[k] = np_loops_open(l, one);
+        t->at[k] = np_loops_ix(l, one);
+    }
+    np_loops_put(l, t->to, np_loops_value(l, t->root, t->at), t->rank, t->at);
+    for (int k = t->rank - 1; k >= 0; k--) np_loops_close(l, loop[k]);
+    l->nvars = from;
+}
+
+/* ---- along */
+/* The lanes of acc into one: halves added to halves. */
+static np_node *gather_lanes(np_lower *l, np_op op, np_node *acc, int lanes)
+{
+    np_node *zero = np_build_int(l->b, 0);
+    for (int half = lanes / 2; half > 1; half /= 2) {
+        np_node *loop, *i = lane_loop(l, half, &loop),
+                       *j = np_build_2(l->b, NP_ADD, i, np_build_int(l->b, half));
+        add(l, op, acc, i, np_build_load(l->b, acc, 1, &j));
+        np_loops_close(l, loop);
+    }
+    np_node *one = np_build_int(l->b, 1);
+    if (lanes == 1) return np_build_load(l->b, acc, 1, &zero);
+    return np_build_2(l->b, op, np_build_load(l->b, acc, 1, &zero), np_build_load(l->b, acc, 1, &one));
+}
+static np_node *sum_along(tile *t, np_sum *s)
+{
+    np_lower *l = t->l;
+    int from = l->nvars;
+    np_loops_sum_vars(l, s->x, s);
+    np_var *v = &l->var[s->var[s->n - 1]];
+    const np_dim *d = v->n;
+    int64_t n, w = l->k->lanes;
+    bool fixed = np_dim_int(d, &n);
+    if (!fixed)
+        w = 16;
+    else
+        while (w > n) w /= 2;
+    np_node *start = np_loops_sum_start(l, s->x), *r = start;
+    if (w >= 4) {
+        const np_dim *width = np_dim_const(l->cx, w), *blocks = np_dim_floor(l->cx, d, w);
+        const np_dim *rest = np_dim_mul(l->cx, blocks, width);
+        int b = np_loops_var(l, blocks), i = np_loops_var(l, width);
+        v->hi = b, v->lo = i, v->p = width;
+        np_loops_sum_at(l, s, t->at);
+        np_node *acc = local(l, s->x, (int)w), *loop[2 * NP_RANK], *in;
+        fill(l, acc, (int)w, start);
+        for (int k = 0; k < s->n; k++) loop[k] = np_loops_open(l, k == s->n - 1 ? b : s->var[k]);
+        l->var[i].at = lane_loop(l, (int)w, &in);
+        add(l, np_loops_sum_op(s->x), acc, l->var[i].at, np_loops_sum_term(l, s));
+        np_loops_close(l, in);
+        for (int k = s->n - 1; k >= 0; k--) np_loops_close(l, loop[k]);
+        r = gather_lanes(l, np_loops_sum_op(s->x), acc, (int)w);
+        if (rest == d) {
+            l->nvars = from;
+            return r;
+        }
+        v->hi = v->lo = -1;
+        v->from = rest;
+    }
+    np_loops_sum_at(l, s, t->at);
+    r = np_loops_sum_carry(l, s, r);
+    l->nvars = from;
+    return r;
+}
+static void along(tile *t)
+{
+    np_lower *l = t->l;
+    np_node *loop[NP_RANK];
+    np_done done[SUMS];
+    for (int k = 0; k < t->rank; k++) {
+        int v = np_loops_var(l, t->root->type->dim[k]);
+        loop[k] = np_loops_open(l, v);
+        t->at[k] = np_loops_ix(l, v);
+    }
+    for (int i = 0; i < t->nsums; i++) {
+        np_sum s = {.x = t->sum[i].x};
+        done[i] = (np_done){s.x, sum_along(t, &s)};
+    }
+    l->done = done, l->ndone = t->nsums;
+    np_loops_put(l, t->to, np_loops_value(l, t->root, t->at), t->rank, t->at);
+    l->done = NULL, l->ndone = 0;
+    for (int k = t->rank - 1; k >= 0; k--) np_loops_close(l, loop[k]);
+}
+
+bool np_loops_tile(np_lower *l, const np_node *root, const np_spot *to)
+{
+    tile t = {.l = l, .root = root, .to = to, .rank = root->type->rank};
+    bool *seen = np_arena_array(&l->mem, l->old->nnodes + 1, sizeof *seen);
+    find(&t, root, seen);
+    if (t.nsums == 0) return false;
+    np_loops_begin_item(l);
+    if (choose_across(&t))
+        across(&t);
+    else
+        along(&t);
+    return true;
+}
