@@ -1,7 +1,17 @@
 /* The handle of a generated program, and all that a C program needs to use a
  * model as a library. C99, libc and libm; memory is taken in np_open only. A
  * function that can fail returns NULL when it did not, else a sentence that
- * says why (it lives until the next call with the same session). */
+ * says why (it lives until the next call with the same session).
+ *
+ * A generated file begins, before any #include, with
+ *     #define _XOPEN_SOURCE 700
+ * (rt_file.c and rt_main.c use POSIX files, signals and the clock), then comes
+ * this text, then kernels, np_rt_this and np_rt_vocab_this, then these files
+ * in this order, without their lines #include "np_rt.h":
+ *     rt_model.c rt_token.c rt_sample.c rt_file.c rt_state.c rt_perplexity.c
+ *     rt_args.c rt_text.c rt_logits.c rt_main.c
+ * A library leaves the second line out. What is static in them begins with
+ * rt_ or RT_, so it cannot meet a name of a kernel. */
 #ifndef NP_RT_H
 #define NP_RT_H
 
@@ -41,7 +51,7 @@ enum { NP_RT_IDS, NP_RT_BYTES, NP_RT_PIECES }; /* no tokenizer; ids are bytes; l
 typedef struct np_rt_piece {
     float score;
     int len;
-    const char *text;
+    const char *text; /* as the tokenizer's file has it: "<0x0A>" for a byte */
 } np_rt_piece;
 typedef struct np_rt_vocab {
     int kind;
@@ -61,12 +71,12 @@ typedef struct np_session np_session;
  * tokens to logits; then *why, if given, says so. */
 np_session *np_open(const char **why);
 np_session *np_open_model(const np_rt_model *m, const np_rt_vocab *v, const char **why);
-void np_close(np_session *s);                /* NULL is fine */
+void np_close(np_session *s);                /* NULL is fine. Not while another thread opens or closes one */
 void np_reset(np_session *s);                /* back to the beginning */
 /* Reads n tokens. Nothing was read if it fails: no such token, or no room left. */
 const char *np_feed(np_session *s, const int32_t *token, int64_t n);
 const float *np_logits(const np_session *s); /* [np_vocabulary]: after the last token; NULL before the first */
-/* After np_feed of at most np_block tokens: the logits of each of them. */
+/* After np_feed of at most np_block tokens: the logits of each of them, [rows][np_vocabulary]. */
 const float *np_block_logits(const np_session *s, int64_t *rows);
 int64_t np_block(const np_session *s);
 int64_t np_vocabulary(const np_session *s);
@@ -78,8 +88,10 @@ int64_t np_room(const np_session *s);        /* how many more; INT64_MAX: no lim
 int32_t np_start(const np_session *s);       /* feed it first; -1: texts begin with nothing */
 int np_stops(const np_session *s, int32_t token); /* does it end a text? */
 /* Ids of text[n]; *count says how many. work: np_encode_bytes(n) bytes from
- * malloc; the result lies in it. begins: nothing was fed yet but the start. */
-size_t np_encode_bytes(size_t n);
+ * malloc; the result lies in it. begins: nothing was fed yet but the start.
+ * NULL: the vocabulary has no way to write the text. Without a tokenizer the
+ * text is ids as numbers between blanks. */
+size_t np_encode_bytes(size_t n); /* 0: the text is too long (2^30) */
 const int32_t *np_encode(const np_session *s, const char *text, size_t n, int begins, void *work, int64_t *count);
 /* Bytes that a token stands for, given the token before it (-1 none): not a
  * string, and maybe a part of a character. *n: how many. */
@@ -94,7 +106,7 @@ typedef struct np_sampler {
     uint64_t rng[4];
 } np_sampler;
 void np_sampler_init(np_sampler *p, uint64_t seed); /* temp 0.8, top-p 0.95 */
-int32_t np_sample(np_session *s, np_sampler *p);    /* from np_logits; -1 before the first token */
+int32_t np_sample(np_session *s, np_sampler *p);    /* from np_logits; -1 before the first token, or if all are NaN */
 
 /* ---- rt_state.c: what was read, kept. The sampler is not part of it. */
 size_t np_snapshot_bytes(const np_session *s);
@@ -113,6 +125,16 @@ typedef struct np_score {
 } np_score;
 const char *np_perplexity(np_session *s, const int32_t *token, int64_t n, np_score *out);
 
+/* ---- rt_file.c, for the runtime's own files: a file that gets its name once it is complete. 0 or an errno. */
+typedef struct np_rt_file {
+    int fd;
+    char path[4096], aside[4096 + 32];
+} np_rt_file;
+int np_rt_file_open(np_rt_file *f, const char *path);
+int np_rt_file_put(np_rt_file *f, const void *data, size_t n);
+int np_rt_file_rewind(np_rt_file *f);
+int np_rt_file_close(np_rt_file *f, int err); /* err != 0: what was written goes away */
+
 /* ---- the runtime's own files */
 enum { NP_RT_RECENT = 64 };
 struct np_session {
@@ -124,10 +146,12 @@ struct np_session {
     const float *last;            /* logits after the last token, or NULL */
     char *state, *work;
     void *in[1], **out;           /* buffers of the entries */
+    float *logits;                /* [block,V]: one of out */
     float *kept;                  /* [V]: logits that came from a saved state */
     float *scores;                /* [V]: scratch of the sampler */
     uint64_t *weights;            /* [V] */
     int32_t *order;               /* [V] */
+    char byte[256];               /* every byte, for np_decode */
     char why[200];
 };
 
