@@ -1,0 +1,355 @@
+/* Streaming: of every model the whole is prefill in any two pieces is step after
+ * step, and what comes later cannot change what was. Inputs are those of the
+ * mixers' data, of self-tests, and tokens; everything in f64. */
+#include "doors.h"
+
+#include "passes/passes.h"
+#include "tests/same.h"
+
+#include <dirent.h>
+#include <math.h>
+
+#define SOURCE NP_SOURCE_DIR "/"
+enum { PORTS = 64 };
+static const double TOL = 1e-12;
+
+static np_cx *cx;
+static void setup(void)
+{
+    cx = np_cx_new();
+}
+static void teardown(void)
+{
+    np_cx_free(cx);
+}
+static void must(bool ok, const char *what)
+{
+    if (ok) return;
+    np_diag_print(cx, NP_NOTE, stderr);
+    ck_abort_msg("%s", what);
+}
+
+/* ---- pieces along time */
+static const np_dim *time_symbol(void)
+{
+    const np_dim **sym;
+    for (int i = 0, n = np_dim_syms(cx, &sym); i < n; i++)
+        if (sym[i]->role == NP_ROLE_TIME) return sym[i];
+    return NULL;
+}
+static int time_axis(const np_type *t)
+{
+    for (int i = 0; i < t->rank; i++)
+        if (t->dim[i] == time_symbol()) return i;
+    return -1;
+}
+/* Copies n positions of an axis between tensors that differ only there. */
+static void copy_positions(const np_tensor *from, int64_t a, np_tensor *to, int64_t b, int axis, int64_t n)
+{
+    int64_t outer = 1, inner = 1;
+    for (int i = 0; i < axis; i++) outer *= from->dim[i];
+    for (int i = axis + 1; i < from->rank; i++) inner *= from->dim[i];
+    for (int64_t o = 0; o < outer; o++)
+        memcpy(to->data + (o * to->dim[axis] + b) * inner, from->data + (o * from->dim[axis] + a) * inner,
+               (size_t)(n * inner) * sizeof(double));
+}
+static np_tensor positions(const np_tensor *x, int axis, int64_t from, int64_t n)
+{
+    int64_t dim[NP_RANK];
+    if (axis < 0) return np_tensor_copy(x);
+    memcpy(dim, x->dim, sizeof dim);
+    dim[axis] = n;
+    np_tensor y = np_tensor_new(x->dtype, x->rank, dim);
+    copy_positions(x, from, &y, 0, axis, n);
+    return y;
+}
+static void free_all(np_tensor *t, int n)
+{
+    for (int i = 0; i < n; i++) np_tensor_free(&t[i]);
+}
+
+/* ---- a model that runs */
+typedef struct run {
+    const char *what;
+    const np_mod *m;
+    const np_fn *main, *init, *prefill, *step;
+    int nin, nout, nstates;
+    int64_t len; /* positions of the inputs */
+    np_tensor *in, whole[PORTS], state[PORTS];
+} run;
+
+static void eval(const run *r, const np_fn *f, const np_tensor *in, np_tensor *out, const np_env *e)
+{
+    must(np_eval(f, in, out, e, (np_eval_opts){.exact = true}) == NP_OK, r->what);
+}
+static void start(run *r)
+{
+    np_tensor in[PORTS];
+    int n = 0;
+    for (int i = 0; i < r->nin; i++)
+        if (time_axis(r->main->top.param[i]->type) < 0) in[n++] = r->in[i];
+    ck_assert_int_eq(n, r->init->ninputs);
+    eval(r, r->init, in, r->state, NULL);
+}
+/* Positions from..from+n, the states replaced. */
+static void piece(run *r, const np_fn *f, int64_t from, int64_t n, np_tensor *out)
+{
+    np_tensor in[PORTS], all[PORTS];
+    np_env e = {0};
+    np_env_set(&e, time_symbol(), n);
+    np_env_set(&e, np_dim_sym(cx, "N"), from);
+    for (int i = 0; i < r->nin; i++)
+        in[i] = positions(&r->in[i], time_axis(r->main->top.param[i]->type), from, n);
+    memcpy(in + r->nin, r->state, (size_t)r->nstates * sizeof *in);
+    eval(r, f, in, all, &e);
+    free_all(in, r->nin + r->nstates);
+    memcpy(out, all, (size_t)r->nout * sizeof *out);
+    memcpy(r->state, all + r->nout, (size_t)r->nstates * sizeof *out);
+}
+static void compare(const run *r, const np_tensor *got, const np_tensor *want, int64_t a, int64_t b)
+{
+    for (int i = 0; i < r->nout; i++) {
+        double far = np_tensor_distance(&got[i], &want[i]);
+        ck_assert_msg(far <= TOL, "%s: output %s differs by %g in pieces of %d and %d", r->what,
+                      r->main->out_name[i], far, (int)a, (int)b);
+    }
+}
+/* The first `s` positions in pieces of a, the rest in pieces of b, against the whole. */
+static void in_pieces(run *r, int64_t s, int64_t a, int64_t b)
+{
+    np_tensor got[PORTS], out[PORTS];
+    for (int i = 0; i < r->nout; i++) got[i] = np_tensor_copy(&r->whole[i]);
+    start(r);
+    for (int64_t at = 0; at < r->len;) {
+        int64_t n = at < s ? (a < s - at ? a : s - at) : b < r->len - at ? b : r->len - at;
+        piece(r, n == 1 ? r->step : r->prefill, at, n, out);
+        for (int i = 0; i < r->nout; i++) {
+            int axis = time_axis(r->main->out_type[i]);
+            if (axis >= 0)
+                copy_positions(&out[i], 0, &got[i], at, axis, n);
+            else { /* after the last position of the call */
+                np_tensor_free(&got[i]);
+                got[i] = np_tensor_copy(&out[i]);
+            }
+        }
+        free_all(out, r->nout);
+        at += n;
+        for (int i = 0; i < r->nstates; i++)
+            for (int k = 0; k < r->state[i].rank; k++)
+                if (np_dim_has(r->prefill->top.param[r->nin + i]->type->dim[k], np_dim_sym(cx, "N")))
+                    ck_assert_int_eq(r->state[i].dim[k], at);
+    }
+    compare(r, got, r->whole, s, b);
+    free_all(got, r->nout);
+    free_all(r->state, r->nstates);
+}
+/* Positions from s on are changed by a lot: what was before stays, to the bit. */
+static void future(run *r, int64_t s)
+{
+    np_tensor in[PORTS], out[PORTS];
+    for (int i = 0; i < r->nin; i++) {
+        int axis = time_axis(r->main->top.param[i]->type);
+        in[i] = np_tensor_copy(&r->in[i]);
+        if (axis < 0) continue;
+        bool number = np_dtype_class(in[i].dtype) == 'F';
+        for (int64_t k = 0, count = np_tensor_count(&in[i]), inner = 1; k < count; k++) {
+            if (k == 0)
+                for (int a = axis + 1; a < in[i].rank; a++) inner *= in[i].dim[a];
+            if (k / inner % r->len < s) continue;
+            in[i].data[k] = number ? in[i].data[k] * -37 + 5 * (double)(k % 7) : 7 - in[i].data[k];
+        }
+    }
+    eval(r, np_mod_fn(r->m, "whole"), in, out, NULL);
+    for (int i = 0; i < r->nout; i++) {
+        int axis = time_axis(r->main->out_type[i]);
+        if (axis < 0) continue;
+        np_tensor now = positions(&out[i], axis, 0, s), was = positions(&r->whole[i], axis, 0, s);
+        ck_assert_msg(memcmp(now.data, was.data, (size_t)np_tensor_count(&now) * sizeof(double)) == 0,
+                      "%s: output %s before %d depends on what comes later", r->what, r->main->out_name[i],
+                      (int)s);
+        np_tensor_free(&now);
+        np_tensor_free(&was);
+    }
+    free_all(in, r->nin);
+    free_all(out, r->nout);
+}
+
+/* All of it. in: the inputs of @main, freed here. False: no step, and the notes say why. */
+static bool check_model(const char *what, np_mod *m, np_tensor *in)
+{
+    run r = {.what = what, .m = m, .in = in};
+    must(np_stream_derive(m) == NP_OK, what);
+    r.main = np_mod_fn(m, "main");
+    r.init = np_mod_fn(m, "init");
+    r.prefill = np_mod_fn(m, "prefill");
+    r.step = np_mod_fn(m, "step");
+    r.nin = r.main->ninputs;
+    r.nout = r.main->nouts;
+    r.nstates = r.prefill ? r.prefill->nstates : 0;
+    ck_assert(np_mod_fn(m, "whole") != NULL);
+    ck_assert((r.step != NULL) == (r.prefill != NULL) && (r.init != NULL) == (r.prefill != NULL));
+    for (int i = 0; i < r.nin; i++) {
+        int axis = time_axis(r.main->top.param[i]->type);
+        if (axis >= 0) r.len = in[i].dim[axis];
+    }
+    if (r.step) {
+        np_tensor main[PORTS];
+        eval(&r, np_mod_fn(m, "whole"), in, r.whole, NULL);
+        eval(&r, r.main, in, main, NULL);
+        compare(&r, r.whole, main, r.len, r.len);
+        free_all(main, r.nout);
+        in_pieces(&r, r.len, r.len, r.len);
+        in_pieces(&r, 0, 1, 1);
+        in_pieces(&r, 1, 1, r.len);
+        in_pieces(&r, r.len / 2, r.len, r.len);
+        in_pieces(&r, r.len - 1, r.len, 1);
+        in_pieces(&r, r.len / 3, 3, 2);
+        future(&r, 1);
+        future(&r, r.len / 2);
+        future(&r, r.len - 1);
+        free_all(r.whole, r.nout);
+    }
+    free_all(in, r.nin);
+    return r.step != NULL;
+}
+
+/* ---- mixers with the inputs of their data */
+static bool has_word(const char *list, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *p = list; (p = strstr(p, word)) != NULL; p++)
+        if ((p == list || p[-1] == ' ') && (p[n] == 0 || p[n] == ' ')) return true;
+    return false;
+}
+static bool mixer(const char *lua, const char *data, const char *set)
+{
+    np_settings s = {0};
+    np_shape shape[32];
+    np_tensor in[PORTS];
+    int n = 0;
+    np_tensors *file = np_tensors_read(cx, data);
+    must(file != NULL, data);
+    const char *params = np_tensors_meta(file, "params"), *inputs = np_tensors_meta(file, "inputs");
+    if (params) must(np_settings_json(cx, &s, params, strlen(params), "params") == NP_OK, data);
+    if (set) must(np_settings_parse(cx, &s, set) == NP_OK, set);
+    for (int i = 0; i < file->n; i++) {
+        const np_stored *t = &file->t[i];
+        if (!has_word(inputs, t->name)) continue;
+        shape[n] = (np_shape){.name = t->name, .dtype = t->dtype, .rank = t->rank};
+        memcpy(shape[n++].dim, t->dim, sizeof t->dim);
+    }
+    np_model *m = np_load(
+        cx, &(np_load_opts){.path = lua, .set = &s, .nshapes = n, .shape = shape, .shapes_known = true});
+    must(m != NULL, data);
+    np_same_weights(m->mod);
+    np_fn *f = np_mod_fn(m->mod, "main");
+    for (int i = 0; i < f->ninputs; i++) {
+        const np_node *p = f->top.param[i];
+        in[i] = np_tensors_load(np_tensors_find(file, p->name), p->type->dtype);
+    }
+    bool streams = check_model(data, m->mod, in);
+    np_mod_free(m->mod);
+    return streams;
+}
+
+START_TEST(mixers)
+{
+    char lua[512], data[1024];
+    int n = 0;
+    DIR *d = opendir(SOURCE "tests/data/mixers");
+    ck_assert(d != NULL);
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        const char *dash = strchr(e->d_name, '-');
+        if (!dash || !strstr(e->d_name, ".safetensors")) continue;
+        snprintf(lua, sizeof lua, SOURCE "models/mixers/%.*s.lua", (int)(dash - e->d_name), e->d_name);
+        snprintf(data, sizeof data, SOURCE "tests/data/mixers/%s", e->d_name);
+        teardown();
+        setup();
+        must(mixer(lua, data, NULL), data);
+        n++;
+    }
+    closedir(d);
+    ck_assert_int_ge(n, 40);
+}
+END_TEST
+
+START_TEST(not_causal)
+{
+    const char *data = SOURCE "tests/data/mixers/attn-window.safetensors";
+    ck_assert(mixer(SOURCE "models/mixers/attn.lua", data, NULL));
+    teardown();
+    setup();
+    ck_assert(!mixer(SOURCE "models/mixers/attn.lua", SOURCE "tests/data/mixers/attn-grouped.safetensors",
+                     "causal=false"));
+    expect_said(cx, NP_NOTE, "no step: max over all positions sees those that come later");
+}
+END_TEST
+
+/* ---- whole models */
+static bool model(const char *lua, const char *weights, const char *const *set, int64_t len)
+{
+    np_settings s = {0};
+    np_tensor in[PORTS];
+    np_checkpoint *c = weights ? np_checkpoint_open(cx, weights) : NULL;
+    for (int i = 0; set && set[i]; i++) must(np_settings_parse(cx, &s, set[i]) == NP_OK, set[i]);
+    np_model *m = np_load(cx, &(np_load_opts){.path = lua, .checkpoint = c, .set = &s});
+    must(m != NULL, lua);
+    if (c) must(np_weights_attach(cx, m, c) == NP_OK, weights);
+    np_same_weights(m->mod);
+    in[0] = np_tensor_new(NP_I32, 1, &len);
+    np_tensor_random(&in[0], 1);
+    bool streams = check_model(lua, m->mod, in);
+    np_mod_free(m->mod);
+    return streams;
+}
+START_TEST(models)
+{
+    must(model(SOURCE "models/gau.lua", SOURCE "models/gau", NULL, 13), "gau");
+    must(model(SOURCE "models/llama.lua", SOURCE "tests/data/hf/llama3-rope", NULL, 11), "llama");
+    must(model(SOURCE "models/gpt2.lua", SOURCE "tests/data/hf/gpt2", NULL, 11), "gpt2");
+}
+END_TEST
+
+/* ---- self-tests: each has a step, or the note that is expected */
+static const struct {
+    const char *file, *test, *note;
+} self[] = {
+    {"tests/lua/groups.lua", "small", NULL},
+    {"tests/lua/attention_kinds.lua", "small", "no step: max over all positions"},
+    {"tests/lua/look_back.lua", "small", "no step"},
+    {"tests/lua/scans.lua", "small", "no step: a scan from the end of time"},
+};
+START_TEST(self_tests)
+{
+    char path[512];
+    np_tensor in[PORTS];
+    snprintf(path, sizeof path, SOURCE "%s", self[_i].file);
+    np_case *c = np_load_test(cx, &(np_load_opts){.path = path}, self[_i].test);
+    must(c != NULL, path);
+    for (int i = 0; i < c->nin; i++) in[i] = np_tensor_copy(&c->in[i]);
+    bool streams = check_model(path, c->model->mod, in);
+    must(streams == !self[_i].note, path);
+    if (self[_i].note) expect_said(cx, NP_NOTE, self[_i].note);
+    free_all(c->in, c->nin);
+    free_all(c->out, c->nout);
+    np_mod_free(c->model->mod);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("stream");
+    TCase *c = tcase_create("stream");
+    tcase_add_checked_fixture(c, setup, teardown);
+    tcase_set_timeout(c, 300);
+    tcase_add_test(c, mixers);
+    tcase_add_test(c, not_causal);
+    tcase_add_test(c, models);
+    tcase_add_loop_test(c, self_tests, 0, (int)NP_LEN(self));
+    suite_add_tcase(s, c);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
