@@ -146,6 +146,12 @@ static np_node *fold_arith(const req *r)
     default: return NULL;
     }
 }
+static np_node *fold_compare(const req *r)
+{
+    if (r->op != NP_LT && r->op != NP_LE && r->op != NP_EQ && r->op != NP_NE) return NULL;
+    int known = np_bounds_compare(r->b->cx, r->op, r->arg[0], r->arg[1]);
+    return known < 0 ? NULL : np_build_num(r->b, r->t, known);
+}
 
 /* ---- orders of axes */
 static np_node *fold_permute(const req *r)
@@ -255,7 +261,7 @@ np_node *np_fold_node(np_build *b, np_op op, int nargs, np_node *const *arg, con
     if (op == NP_PICK) return arg[0]->type->tuple ? NULL : arg[0];
     if (op == NP_IOTA) return np_dim_is(x->attr[0], 1) ? np_build_num(b, t, 0) : NULL;
     if (op == NP_SIZE) return np_dim_int(x->attr[0], &k) ? np_build_num(b, t, (double)k) : NULL;
-    if (np_op_info(op)->cls == NP_ELEM) return (n = fold_const(&r)) ? n : fold_arith(&r);
+    if (np_op_info(op)->cls == NP_ELEM) return (n = fold_const(&r)) || (n = fold_arith(&r)) ? n : fold_compare(&r);
     if (op == NP_CONTRACT) return fold_contract(&r);
     if (np_op_info(op)->cls != NP_TENSOR || nargs == 0) return NULL;
     if (nargs == 1 && all_splat(&r) && (n = fold_splat(&r))) return n;
