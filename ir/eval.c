@@ -348,7 +348,7 @@ static void free_parts(void *env, const np_node *n)
 
 np_status np_eval(const np_fn *f, const np_tensor *in, np_tensor *out, const np_env *e, np_eval_opts o)
 {
-    np_eval_run r = {.cx = f->cx, .f = f, .exact = o.exact};
+    np_eval_run r = {.cx = f->cx, .f = f, .exact = o.exact, .noise = o.noise};
     if (e) r.env = *e;
     if (np_eval_bind(f, in, &r.env)) return NP_FAIL;
     bind_rest(f->cx, &r.env);

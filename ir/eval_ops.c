@@ -10,6 +10,23 @@ double np_eval_round(const np_eval_run *r, np_dtype d, double v)
 {
     return r->exact && np_dtype_class(d) == 'F' ? v : np_round_to(d, v);
 }
+/* One unit in the last place, relative, and that of the smallest numbers. */
+static void units(np_dtype d, double *unit, double *least)
+{
+    *unit = d == NP_F16 ? 0x1p-10 : d == NP_BF16 ? 0x1p-7 : d == NP_F32 ? 0x1p-23 : 0x1p-52;
+    *least = d == NP_F16 ? 0x1p-24 : d == NP_BF16 ? 0x1p-133 : d == NP_F32 ? 0x1p-149 : 0;
+}
+double np_eval_shake(np_eval_run *r, np_dtype d, double v)
+{
+    /* whole numbers come from sums and products that are exact in any order */
+    if (!r->noise || np_dtype_class(d) != 'F' || !isfinite(v) || v == trunc(v)) return v;
+    uint64_t u = ++r->noise * 0x9e3779b97f4a7c15u;
+    u = (u ^ (u >> 30)) * 0xbf58476d1ce4e5b9u;
+    u = (u ^ (u >> 27)) * 0x94d049bb133111ebu;
+    double unit, least;
+    units(r->exact ? NP_F64 : d, &unit, &least);
+    return v + ((double)(u >> 40) / 0x1p23 - 1) * fmax(fabs(v) * unit, least);
+}
 int64_t np_eval_dim(const np_eval_run *r, const np_dim *d)
 {
     int64_t v;
@@ -27,6 +44,7 @@ static void elementwise(np_eval_run *r, const np_node *n, const np_tensor *const
         for (int k = 0; k < n->nargs; k++) v[k] = arg[k]->data[i];
         double x = np_fold_number(n->op, d, v);
         out->data[i] = number && !r->exact ? np_round_to(n->type->dtype, x) : x;
+        if (number && n->op != NP_SELECT) out->data[i] = np_eval_shake(r, n->type->dtype, out->data[i]);
     }
 }
 
@@ -64,6 +82,7 @@ static void reduce(np_eval_run *r, const np_node *n, const np_tensor *x, np_tens
                 double w[2] = {v, x->data[(a * s.n + k) * s.inner + b]};
                 v = np_fold_number(sum ? NP_ADD : largest ? NP_MAX : NP_MIN, x->dtype, w);
                 if (!r->exact) v = np_round_to(x->dtype == NP_F16 || x->dtype == NP_BF16 ? NP_F32 : x->dtype, v);
+                if (sum) v = np_eval_shake(r, x->dtype, v);
             }
             out->data[a * s.inner + b] = np_eval_round(r, x->dtype, v);
         }
@@ -123,6 +142,22 @@ static void gather(const np_node *n, const np_tensor *table, const np_tensor *in
             memcpy(out->data + (a * picks + p) * inner, table->data + (a * rows + k) * inner, (size_t)inner * sizeof(double));
         }
 }
+/* Noise goes into the operands: the terms of a sum are rounded, not only the sum. */
+static np_tensor shaken(np_eval_run *r, const np_tensor *x)
+{
+    np_tensor t = np_tensor_copy(x);
+    for (int64_t i = 0, n = np_tensor_count(&t); i < n; i++) t.data[i] = np_eval_shake(r, t.dtype, t.data[i]);
+    return t;
+}
+static void contract(np_eval_run *r, const np_node *n, const np_tensor *const *arg, np_tensor *out)
+{
+    bool single = !r->exact && np_dtype_class(out->dtype) == 'F' && out->dtype != NP_F64;
+    np_tensor x = r->noise ? shaken(r, arg[0]) : *arg[0];
+    np_eval_contract(!single, n->sym, &x, arg[1], out);
+    for (int64_t i = 0, count = np_tensor_count(out); i < count; i++)
+        out->data[i] = np_eval_shake(r, out->dtype, np_eval_round(r, out->dtype, out->data[i]));
+    if (r->noise) np_tensor_free(&x);
+}
 static void fill(np_tensor *out, double v)
 {
     for (int64_t i = 0, count = np_tensor_count(out); i < count; i++) out->data[i] = v;
@@ -145,10 +180,7 @@ void np_eval_tensor(np_eval_run *r, const np_node *n, const np_tensor *const *ar
         for (int64_t i = 0; i < out->dim[0]; i++) out->data[i] = (double)i;
         return;
     case NP_SIZE: out->data[0] = (double)np_eval_dim(r, n->attr[0]); return;
-    case NP_CONTRACT:
-        np_eval_contract(r->exact || out->dtype == NP_F64, n->sym, arg[0], arg[1], out);
-        for (int64_t i = 0; !r->exact && i < np_tensor_count(out); i++) out->data[i] = np_round_to(out->dtype, out->data[i]);
-        return;
+    case NP_CONTRACT: contract(r, n, arg, out); return;
     case NP_REDUCE: reduce(r, n, arg[0], out); return;
     case NP_EXPAND: expand(arg[0], out, axis); return;
     case NP_PERMUTE: permute(n, arg[0], out); return;

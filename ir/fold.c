@@ -55,6 +55,7 @@ static int64_t list_count(const np_type *t)
 static double apply(const req *r, const double *v)
 {
     np_dtype d = r->op == NP_CAST || r->op == NP_SELECT ? r->t->dtype : r->arg[0]->type->dtype;
+    if (r->op == NP_CAST && np_dtype_class(d) == 'F') d = NP_F64; /* rounded where it is used */
     return np_round_const(r->t->dtype, np_fold_number(r->op, d, v));
 }
 /* Does the result jump where an operand moves a little? Then a constant that its

@@ -382,7 +382,7 @@ np_tensor np_tensor_copy(const np_tensor *t);
 int64_t np_tensor_count(const np_tensor *t);
 double np_half_to_double(np_dtype d, uint16_t bits); /* f16 or bf16 */
 double np_round_to(np_dtype d, double v); /* as an element of that type holds it */
-/* As a constant of that type is kept: f32 with all digits, which are rounded
+/* As a constant of that type is kept: a float with all digits, which are rounded
  * where it is used (exact evaluation has them all), unless that gives 0 or an
  * infinity; others as elements. */
 double np_round_const(np_dtype d, double v);
@@ -392,6 +392,8 @@ double np_tensor_distance(const np_tensor *a, const np_tensor *b);
 
 typedef struct np_eval_opts {
     bool exact; /* true: every float in f64; false: rounded to the declared type after every operation, f32 sums in f32 */
+    uint64_t noise; /* not 0: a seed. Every float that an operation may have rounded is moved by up to one
+                       unit in the last place: how far answers lie apart then is what rounding may do */
 } np_eval_opts;
 /* Runs f at any stage. in: ninputs then nstates values; out: nouts then
  * nstates, made here (free each). Symbols are bound from the shapes of the

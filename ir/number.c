@@ -22,7 +22,7 @@ static double wrap(double v, int bits, bool is_signed)
 {
     double span = ldexp(1, bits), r;
     if (!isfinite(v)) return 0;
-    v = trunc(v);
+    v = trunc(v) + 0; /* there is no -0 */
     if (bits == 64)
         return v >= 0x1p63    ? 0x1p63 - 1024
                : v <= -0x1p63 ? -0x1p63
@@ -49,7 +49,7 @@ double np_round_to(np_dtype d, double v)
 double np_round_const(np_dtype d, double v)
 {
     double r = np_round_to(d, v);
-    return d == NP_F32 && isfinite(r) && r != 0 ? v : r;
+    return np_dtype_class(d) == 'F' && isfinite(r) && r != 0 ? v : r;
 }
 
 double np_half_to_double(np_dtype d, uint16_t h)

@@ -171,6 +171,7 @@ START_TEST(test_casts)
         np_dtype to;
         double v, want;
     } row[] = {{NP_I32, 3.9, 3},          {NP_I32, -3.9, -3},
+               {NP_I32, -0.3, 0},         {NP_I64, -0.3, 0},
                {NP_I8, 130, -126},        {NP_U8, -1, 255},
                {NP_U8, 256.7, 0},         {NP_I32, 0x1p31, -0x1p31},
                {NP_I64, 1e15, 1e15},      {NP_BOOL, 0.1, 1},
@@ -180,7 +181,7 @@ START_TEST(test_casts)
                {NP_F16, 0x1p-25, 0},      {NP_F16, 0x1.8p-25, 0x1p-24}};
     for (size_t i = 0; i < NP_LEN(row); i++) {
         double got = np_fold_number(NP_CAST, row[i].to, &row[i].v);
-        ck_assert_msg(got == row[i].want, "%g to %s: %g, not %g", row[i].v, np_dtype_text(row[i].to), got,
+        ck_assert_msg(got == row[i].want && (got != 0 || !signbit(got)), "%g to %s: %g, not %g", row[i].v, np_dtype_text(row[i].to), got,
                       row[i].want);
     }
 }
@@ -223,7 +224,10 @@ START_TEST(test_constants)
     ck_assert_double_eq(np_round_const(NP_F32, 0.1), 0.1); /* all digits, until it is used */
     ck_assert_double_eq(np_round_to(NP_F32, 0.1), (double)0.1f);
     ck_assert_double_eq(np_round_const(NP_F64, 0.1), 0.1);
-    ck_assert_double_eq(np_round_const(NP_F16, 0.1), 0.0999755859375);
+    ck_assert_double_eq(np_round_const(NP_F16, 0.1), 0.1);
+    ck_assert_double_eq(np_round_const(NP_BF16, 0.1), 0.1);
+    ck_assert_double_eq(np_round_const(NP_F16, 1e6), INFINITY);
+    ck_assert_double_eq(np_round_const(NP_F16, 1e-9), 0);
     ck_assert_double_eq(np_round_const(NP_F32, 1e39), INFINITY);
     ck_assert_double_eq(np_round_const(NP_F32, 1e-60), 0);
     ck_assert_double_eq(np_round_const(NP_I8, 200), -56);

@@ -1,0 +1,13 @@
+/* A program in a process of its own, and the search for a smaller one. */
+#ifndef NP_TESTS_ISOLATE_H
+#define NP_TESTS_ISOLATE_H
+
+#include "random.h"
+
+typedef rn_report rn_outcome;
+/* Runs all checks; an end by signal, by status or by the clock is a kind of failure, too. */
+void rn_isolate(const char *text, const char *until, rn_outcome *out);
+/* A smaller text that fails in the same phase and kind; may be as large as the old one. */
+void rn_reduce(const char *text, const char *until, const rn_outcome *was, np_text *out);
+
+#endif
