@@ -11,11 +11,18 @@
 
 static const char AXIS[] = "axis", VAL[] = "tensor", DIM[] = "size", TYPE[] = "type";
 
-np_lua *np_bind_enter(lua_State *L)
+np_lua *np_bind_call(lua_State *L)
 {
     np_lua *s = np_lua_of(L);
     s->budget -= NP_LUA_OP_COST;
-    if (s->b) s->b->loc = np_lua_loc(s);
+    if (s->fn) s->b->loc = np_lua_loc(s);
+    return s;
+}
+
+np_lua *np_bind_enter(lua_State *L)
+{
+    np_lua *s = np_bind_call(L);
+    if (!s->fn) np_lua_fail(s, "tensors are made by the model's build function while it runs, nowhere else");
     return s;
 }
 

@@ -103,7 +103,8 @@ int np_lua_fail(np_lua *s, const char *fmt, ...) NP_PRINTF(2, 3);
 
 /* ---- bind.c */
 void np_bind_open(np_lua *s);               /* metatables and all functions, into the globals */
-np_lua *np_bind_enter(lua_State *L);        /* at the start of every function of the language */
+np_lua *np_bind_call(lua_State *L);         /* at the start of every function of the language.. */
+np_lua *np_bind_enter(lua_State *L);        /* ..and of those that make nodes: only while build runs */
 np_axis *np_bind_axis(np_lua *s, int i);    /* argument i, or a Lua error */
 np_axis *np_bind_is_axis(np_lua *s, int i); /* NULL if it is none */
 np_val *np_bind_is_val(np_lua *s, int i);

@@ -109,7 +109,7 @@ static np_str axis_name(np_lua *s, const char *p, size_t n)
 
 static int l_axis(lua_State *L)
 {
-    np_lua *s = np_bind_enter(L);
+    np_lua *s = np_bind_call(L);
     size_t n;
     const char *p = luaL_checklstring(L, 1, &n);
     lua_settop(L, 2);
@@ -127,7 +127,7 @@ static int l_axis(lua_State *L)
 
 static int l_axes(lua_State *L)
 {
-    np_lua *s = np_bind_enter(L);
+    np_lua *s = np_bind_call(L);
     const char *p = luaL_checkstring(L, 1);
     int count = 0;
     luaL_checkstack(L, 64, NULL);
@@ -142,7 +142,7 @@ static int l_axes(lua_State *L)
 
 static int l_size(lua_State *L)
 {
-    np_lua *s = np_bind_enter(L);
+    np_lua *s = np_bind_call(L);
     np_axis *a = np_bind_axis(s, 1);
     if (!np_axis_dim(s, a) && a->reported) {
         lua_pushlightuserdata(L, s); /* nothing that needs the number can be read */
@@ -159,7 +159,7 @@ static int l_size(lua_State *L)
 
 static int l_other(lua_State *L)
 {
-    np_lua *s = np_bind_enter(L);
+    np_lua *s = np_bind_call(L);
     np_axis *a = np_bind_axis(s, 1);
     np_axis_look(s, a);
     np_axis *b = np_axis_get(s, np_str_fmt(s->cx, "%s'", a->name));
@@ -400,7 +400,7 @@ static int v_pad(lua_State *L)
 
 static int v_axes(lua_State *L)
 {
-    np_lua *s = np_bind_enter(L);
+    np_lua *s = np_bind_call(L);
     np_val v = np_bind_see(s, 1);
     lua_createtable(L, v.rank, 0);
     for (int i = 0; i < v.rank; i++) {
@@ -412,7 +412,7 @@ static int v_axes(lua_State *L)
 
 static int v_has(lua_State *L)
 {
-    np_lua *s = np_bind_enter(L);
+    np_lua *s = np_bind_call(L);
     np_val v = np_bind_see(s, 1);
     lua_pushboolean(L, !v.node || np_bind_place(&v, np_bind_axis(s, 2)) >= 0);
     return 1;

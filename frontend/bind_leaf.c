@@ -248,7 +248,7 @@ static int l_input(lua_State *L)
 
 static int l_given(lua_State *L)
 {
-    np_lua *s = np_bind_enter(L);
+    np_lua *s = np_bind_call(L);
     lua_pushboolean(L, is_given(s, np_str_new(s->cx, luaL_checkstring(L, 1))));
     return 1;
 }
@@ -285,7 +285,7 @@ static int l_weight(lua_State *L)
 
 static int l_has_weight(lua_State *L)
 {
-    np_lua *s = np_bind_enter(L);
+    np_lua *s = np_bind_call(L);
     np_str name = full_name(s, 1);
     bool there = shape_of(s, np_str_fmt(s->cx, "weight.%s", name)) != NULL;
     if (!there && s->o->checkpoint) there = np_weights_find(s->o->checkpoint, s->model, name) != NULL;
@@ -296,7 +296,7 @@ static int l_has_weight(lua_State *L)
 /* scope("layers", 3, f): weights are called layers.3.., messages say layers[3] */
 static int l_scope(lua_State *L)
 {
-    np_lua *s = np_bind_enter(L);
+    np_lua *s = np_bind_call(L);
     np_str text = s->scope, prefix = s->prefix;
     const char *name = luaL_checkstring(L, 1), *dot = text && *text ? "." : "";
     bool numbered = !lua_isfunction(L, 2);
