@@ -155,7 +155,7 @@ static int64_t rt_encode_numbers(const char *text, size_t n, int32_t *id)
             if (value > INT32_MAX) return -1;
             id[count++] = (int32_t)value;
         }
-        if (i < n && !strchr(" \t\r\n", text[i])) return -1;
+        if (i < n && (text[i] == 0 || !strchr(" \t\r\n", text[i]))) return -1;
         i++;
     }
     return count;

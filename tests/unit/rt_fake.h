@@ -178,4 +178,146 @@ static const np_rt_vocab fake_bytes = {
 static const np_rt_vocab fake_ids = {
     .kind = NP_RT_IDS, .start = -1, .separator = -1, .stop = {-1, -1}, .about = "ids"};
 
+/* Pieces as llama2.c has them: three marks, 256 bytes, then texts with scores
+ * of which some are equal, so that the order of joining shows. */
+enum { FAKE_BYTE_0 = 3, FAKE_TEXT_0 = 259 };
+static const struct {
+    const char *text;
+    float score;
+} fake_text[FAKE_V - FAKE_TEXT_0] = {{" ", -9},
+                                     {"a", -10},
+                                     {"b", -11},
+                                     {"c", -12},
+                                     {"d", -13},
+                                     {"e", -14},
+                                     {"h", -15},
+                                     {"t", -16},
+                                     {"\n", -17},
+                                     {".", -18},
+                                     {"\xc3\xa9", -19},
+                                     {"\xe6\x97\xa5", -20},
+                                     {"ab", -1},
+                                     {"bc", -1},
+                                     {"cd", -1},
+                                     {"abc", -3},
+                                     {"bcd", -2},
+                                     {"abcd", -8},
+                                     {" a", -2},
+                                     {" ab", -0.5f},
+                                     {"th", -4},
+                                     {"he", -4},
+                                     {"the", -3},
+                                     {" the", -2},
+                                     {" t", -4},
+                                     {"aa", -1},
+                                     {"aaa", -5},
+                                     {"aaaa", -1},
+                                     {"  ", -6},
+                                     {"    ", -5},
+                                     {"\n\n", -7},
+                                     {"e\xc3\xa9", -3},
+                                     {"\xe6\x97\xa5\xe6\x97\xa5", -2},
+                                     {"aab", -2},
+                                     {"ba", -2e10f},
+                                     {"a.", 0},
+                                     {"..", -1},
+                                     {"...", -1},
+                                     {"....", -1},
+                                     {"ddd", -30},
+                                     {"", 5}};
+static np_rt_piece fake_piece[FAKE_V];
+static int32_t fake_sorted[FAKE_V], fake_byte[256];
+static const np_rt_vocab fake_pieces = {.kind = NP_RT_PIECES,
+                                        .start = 1,
+                                        .separator = -1,
+                                        .stop = {1, 2},
+                                        .n = FAKE_V,
+                                        .piece = fake_piece,
+                                        .sorted = fake_sorted,
+                                        .byte = fake_byte,
+                                        .about = "pieces"};
+
+/* ids by text, equal ones by id */
+static inline void fake_sort(const np_rt_piece *piece, int n, int32_t *sorted)
+{
+    for (int i = 0; i < n; i++) {
+        int at = i;
+        for (; at > 0; at--) {
+            const np_rt_piece *a = &piece[sorted[at - 1]], *b = &piece[i];
+            int c = memcmp(a->text, b->text, (size_t)(a->len < b->len ? a->len : b->len));
+            if (c < 0 || (c == 0 && a->len <= b->len)) break;
+            sorted[at] = sorted[at - 1];
+        }
+        sorted[at] = i;
+    }
+}
+
+/* Before fake_pieces is used. */
+static inline void fake_fill_pieces(void)
+{
+    static char byte[256][8];
+    static const char *mark[] = {"<unk>", "\n<s>\n", "\n</s>\n"};
+    for (int i = 0; i < FAKE_BYTE_0; i++) fake_piece[i] = (np_rt_piece){0, (int)strlen(mark[i]), mark[i]};
+    for (int i = 0; i < 256; i++) {
+        snprintf(byte[i], sizeof byte[i], "<0x%02X>", (unsigned)i);
+        fake_piece[FAKE_BYTE_0 + i] = (np_rt_piece){0, 6, byte[i]};
+        fake_byte[i] = FAKE_BYTE_0 + i;
+    }
+    for (int i = 0; i < FAKE_V - FAKE_TEXT_0; i++)
+        fake_piece[FAKE_TEXT_0 + i] =
+            (np_rt_piece){fake_text[i].score, (int)strlen(fake_text[i].text), fake_text[i].text};
+    fake_sort(fake_piece, FAKE_V, fake_sorted);
+}
+
+/* ---- what every test needs */
+#define LEN(a) (sizeof(a) / sizeof *(a))
+
+/* A copy without slack, so that a sanitizer sees a read behind its end. */
+static inline void *fake_tight(const void *p, size_t n)
+{
+    void *out = malloc(n ? n : 1);
+    fake_need(out != NULL, "memory");
+    if (n) memcpy(out, p, n);
+    return out;
+}
+
+#ifdef CHECK_H
+static inline np_session *fake_open(const np_rt_model *m, const np_rt_vocab *v)
+{
+    const char *why = "unset";
+    np_session *s = np_open_model(m, v, &why);
+    ck_assert_msg(s != NULL && why == NULL, "%s", why);
+    return s;
+}
+
+/* The session has read just these tokens. */
+static inline void fake_expect_read(const np_session *s, const int32_t *token, int64_t n)
+{
+    float want[FAKE_V];
+    ck_assert_int_eq(np_position(s), n);
+    if (n == 0) {
+        ck_assert_ptr_null(np_logits(s));
+        return;
+    }
+    fake_expect(s->model, token, n, want);
+    ck_assert_ptr_nonnull(np_logits(s));
+    ck_assert_mem_eq(np_logits(s), want, sizeof want);
+}
+
+/* The exit status of main. */
+static inline int fake_run(const char *name, const TTest *const *tests, size_t n)
+{
+    Suite *suite = suite_create(name);
+    TCase *c = tcase_create(name);
+    tcase_set_timeout(c, 60);
+    for (size_t i = 0; i < n; i++) tcase_add_test(c, tests[i]);
+    suite_add_tcase(suite, c);
+    SRunner *r = srunner_create(suite);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
+#endif
+
 #endif

@@ -1,39 +1,19 @@
 /* Sessions: tokens in, logits out, whatever the blocks are; what is refused. */
-#include "rt_fake.h"
-
 #include <check.h>
 
-#define LEN(a) (sizeof(a) / sizeof *(a))
+#include "rt_fake.h"
 
 const np_rt_model np_rt_this = {.name = "none"};
 const np_rt_vocab np_rt_vocab_this = {.kind = NP_RT_IDS};
 
 static const np_rt_model *const models[] = {&fake_fixed, &fake_growing};
 
-static void expect_logits(const np_session *s, const int32_t *token, int64_t n)
-{
-    float want[FAKE_V];
-    fake_expect(s->model, token, n, want);
-    ck_assert_ptr_nonnull(np_logits(s));
-    ck_assert_mem_eq(np_logits(s), want, sizeof want);
-    ck_assert_int_eq(np_position(s), n);
-}
-
-static np_session *opened(const np_rt_model *m)
-{
-    const char *why = "unset";
-    np_session *s = np_open_model(m, &fake_ids, &why);
-    ck_assert_msg(s != NULL && why == NULL, "%s", why);
-    return s;
-}
-
 /* Every way of cutting 20 tokens in two or three gives the same logits. */
-START_TEST(test_blocks)
+static void blocks(const np_rt_model *m)
 {
-    const np_rt_model *m = models[_i];
     int32_t token[20];
     for (int i = 0; i < 20; i++) token[i] = i * i % FAKE_V;
-    np_session *s = opened(m);
+    np_session *s = fake_open(m, &fake_ids);
     ck_assert_ptr_null(np_logits(s));
     ck_assert_int_eq(np_vocabulary(s), FAKE_V);
     ck_assert_int_eq(np_block(s), FAKE_BLOCK);
@@ -43,23 +23,28 @@ START_TEST(test_blocks)
             np_reset(s);
             ck_assert_ptr_null(np_logits(s));
             ck_assert_ptr_null(np_feed(s, token, a));
-            if (a) expect_logits(s, token, a);
+            if (a) fake_expect_read(s, token, a);
             ck_assert_ptr_null(np_feed(s, token + a, b - a));
             ck_assert_ptr_null(np_feed(s, token + b, 20 - b));
-            expect_logits(s, token, 20);
+            fake_expect_read(s, token, 20);
         }
     }
     np_close(s);
 }
+
+START_TEST(test_blocks)
+{
+    blocks(&fake_fixed);
+    blocks(&fake_growing);
+}
 END_TEST
 
-START_TEST(test_block_logits)
+static void block_logits(const np_rt_model *m)
 {
-    const np_rt_model *m = models[_i];
     int32_t token[FAKE_BLOCK + 1] = {5, 4, 3, 2, 1, 0, 299, 7, 7};
     float want[FAKE_V];
     int64_t rows = 77;
-    np_session *s = opened(m);
+    np_session *s = fake_open(m, &fake_ids);
     ck_assert_ptr_null(np_block_logits(s, &rows));
     ck_assert_int_eq(rows, 0);
     for (int n = 1; n <= FAKE_BLOCK; n++) {
@@ -74,6 +59,12 @@ START_TEST(test_block_logits)
     }
     np_close(s);
 }
+
+START_TEST(test_block_logits)
+{
+    block_logits(&fake_fixed);
+    block_logits(&fake_growing);
+}
 END_TEST
 
 /* A refused call reads nothing. */
@@ -82,7 +73,7 @@ START_TEST(test_refused_tokens)
     static const int32_t bad[] = {-1, FAKE_V, INT32_MIN, INT32_MAX};
     int32_t token[12] = {1, 2, 3};
     for (int k = 0; k < 2; k++) {
-        np_session *s = opened(models[k]);
+        np_session *s = fake_open(models[k], &fake_ids);
         ck_assert_ptr_null(np_feed(s, token, 3));
         for (size_t i = 0; i < LEN(bad); i++) {
             int32_t more[12] = {9};
@@ -90,10 +81,10 @@ START_TEST(test_refused_tokens)
             const char *why = np_feed(s, more, 12);
             ck_assert_ptr_nonnull(why);
             ck_assert_ptr_nonnull(strstr(why, "there is no token"));
-            expect_logits(s, token, 3);
+            fake_expect_read(s, token, 3);
         }
         ck_assert_ptr_null(np_feed(s, NULL, 0));
-        expect_logits(s, token, 3);
+        fake_expect_read(s, token, 3);
         np_close(s);
     }
 }
@@ -102,18 +93,18 @@ END_TEST
 START_TEST(test_context)
 {
     int32_t token[FAKE_CONTEXT + 1] = {0};
-    np_session *s = opened(&fake_growing);
+    np_session *s = fake_open(&fake_growing, &fake_ids);
     ck_assert_int_eq(np_room(s), FAKE_CONTEXT);
     const char *why = np_feed(s, token, FAKE_CONTEXT + 1);
     ck_assert_str_eq(why, "41 tokens do not fit: 0 of the model's 40 positions are taken");
     ck_assert_int_eq(np_position(s), 0);
     ck_assert_ptr_null(np_feed(s, token, FAKE_CONTEXT));
-    expect_logits(s, token, FAKE_CONTEXT);
+    fake_expect_read(s, token, FAKE_CONTEXT);
     ck_assert_int_eq(np_room(s), 0);
     ck_assert_ptr_nonnull(np_feed(s, token, 1));
-    expect_logits(s, token, FAKE_CONTEXT);
+    fake_expect_read(s, token, FAKE_CONTEXT);
     np_close(s);
-    s = opened(&fake_fixed);
+    s = fake_open(&fake_fixed, &fake_ids);
     ck_assert_ptr_null(np_feed(s, token, 3));
     ck_assert(np_room(s) == INT64_MAX);
     np_close(s);
@@ -125,21 +116,21 @@ START_TEST(test_sessions)
 {
     int32_t a[] = {1, 2, 3}, b[] = {200, 100};
     fake_setups = 0;
-    np_session *s = opened(&fake_growing), *t = opened(&fake_growing);
+    np_session *s = fake_open(&fake_growing, &fake_ids), *t = fake_open(&fake_growing, &fake_ids);
     ck_assert_int_eq(fake_setups, 1);
     ck_assert_ptr_null(np_feed(s, a, 2));
     ck_assert_ptr_null(np_feed(t, b, 2));
-    np_session *u = opened(&fake_fixed);
+    np_session *u = fake_open(&fake_fixed, &fake_ids);
     np_close(s);
-    expect_logits(t, b, 2);
-    s = opened(&fake_growing);
+    fake_expect_read(t, b, 2);
+    s = fake_open(&fake_growing, &fake_ids);
     ck_assert_int_eq(fake_setups, 1);
     ck_assert_ptr_null(np_feed(s, a, 3));
-    expect_logits(s, a, 3);
+    fake_expect_read(s, a, 3);
     np_close(t);
     np_close(u);
     np_close(s);
-    s = opened(&fake_growing);
+    s = fake_open(&fake_growing, &fake_ids);
     ck_assert_int_eq(fake_setups, 2);
     np_close(s);
     np_close(NULL);
@@ -151,10 +142,10 @@ START_TEST(test_no_prefill)
     np_rt_model m = fake_fixed;
     int32_t token[20] = {3, 1, 4, 1, 5, 9};
     m.prefill = NULL;
-    np_session *s = opened(&m);
+    np_session *s = fake_open(&m, &fake_ids);
     ck_assert_int_eq(np_block(s), 1);
     ck_assert_ptr_null(np_feed(s, token, 20));
-    expect_logits(s, token, 20);
+    fake_expect_read(s, token, 20);
     np_close(s);
 }
 END_TEST
@@ -168,9 +159,9 @@ START_TEST(test_batch_of_one)
     int32_t token[9] = {8};
     m.input = &in;
     m.out = &out;
-    np_session *s = opened(&m);
+    np_session *s = fake_open(&m, &fake_ids);
     ck_assert_ptr_null(np_feed(s, token, 9));
-    expect_logits(s, token, 9);
+    fake_expect_read(s, token, 9);
     np_close(s);
 }
 END_TEST
@@ -260,7 +251,7 @@ START_TEST(test_dtypes)
         np_rt_model m = fake_fixed;
         m.nouts = 2;
         m.out = out;
-        np_session *s = opened(&m);
+        np_session *s = fake_open(&m, &fake_ids);
         ck_assert_uint_eq((size_t)((char *)s->kept - (char *)s->out[1]), size[d] << 20);
         np_close(s);
     }
@@ -269,21 +260,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("rt_model");
-    TCase *c = tcase_create("rt_model");
-    tcase_add_loop_test(c, test_blocks, 0, 2);
-    tcase_add_loop_test(c, test_block_logits, 0, 2);
-    tcase_add_test(c, test_refused_tokens);
-    tcase_add_test(c, test_context);
-    tcase_add_test(c, test_sessions);
-    tcase_add_test(c, test_no_prefill);
-    tcase_add_test(c, test_batch_of_one);
-    tcase_add_test(c, test_refused_models);
-    tcase_add_test(c, test_dtypes);
-    suite_add_tcase(suite, c);
-    SRunner *r = srunner_create(suite);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    const TTest *const tests[] = {test_blocks,       test_block_logits,   test_refused_tokens,
+                                  test_context,      test_sessions,       test_no_prefill,
+                                  test_batch_of_one, test_refused_models, test_dtypes};
+    return fake_run("rt_model", tests, LEN(tests));
 }
