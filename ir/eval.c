@@ -239,6 +239,18 @@ static void run_weight(np_eval_run *r, const np_node *n)
     np_tensor_free(&whole);
 }
 
+static void run_call(np_eval_run *r, const np_node *n)
+{
+    const np_fn *f = np_mod_fn(r->f->mod, n->sym);
+    if (!f || f == r->f) np_bug(r->cx, "call @%s, which does not stand before", n->sym);
+    np_tensor *in = calloc((size_t)n->nargs + 1, sizeof *in);
+    np_tensor *out = calloc((size_t)(f->nouts + f->nstates) + 1, sizeof *out);
+    for (int i = 0; i < n->nargs; i++) in[i] = *value(r, n->arg[i]);
+    if (np_eval(f, in, out, &r->env, (np_eval_opts){.exact = r->exact}) != NP_OK)
+        np_bug(r->cx, "call @%s: sizes that do not fit", n->sym);
+    for (int i = 0; i < f->nouts + f->nstates; i++) give(r, n, i, out[i]);
+    free(in), free(out);
+}
 static void run_node(np_eval_run *r, const np_node *n)
 {
     const np_tensor *arg[64];
@@ -266,7 +278,7 @@ static void run_node(np_eval_run *r, const np_node *n)
         return;
     }
     case NP_STORE: *cell(r, n, 2) = np_eval_round(r, n->arg[0]->type->dtype, value(r, n->arg[1])->data[0]); return;
-    case NP_CALL: np_bug(r->cx, "call @%s is not inlined", n->sym);
+    case NP_CALL: run_call(r, n); return;
     default: break;
     }
     const np_tensor **list = n->nargs <= (int)NP_LEN(arg) ? arg : calloc((size_t)n->nargs, sizeof *list);
@@ -310,6 +322,19 @@ static void set_params(np_eval_run *r, const np_tensor *in)
         own(v, t);
     }
 }
+/* A function over no axis of time is a step, whatever value time has elsewhere. */
+static int64_t new_positions(const np_eval_run *r)
+{
+    const np_dim **sym;
+    int64_t T = 1;
+    for (int j = 0, n = np_dim_syms(r->cx, &sym); j < n; j++) {
+        if (sym[j]->role != NP_ROLE_TIME) continue;
+        for (int i = 0; i < r->f->top.nparams; i++)
+            for (int k = 0; k < r->f->top.param[i]->type->rank; k++)
+                if (np_dim_has(r->f->top.param[i]->type->dim[k], sym[j])) np_env_get(&r->env, sym[j], &T);
+    }
+    return T;
+}
 static void get_results(np_eval_run *r, const np_tensor *in, np_tensor *out)
 {
     const np_fn *f = r->f;
@@ -325,14 +350,8 @@ static void get_results(np_eval_run *r, const np_tensor *in, np_tensor *out)
             *o = np_tensor_copy(buf);
             continue;
         }
-        const np_dim **sym;
         np_tensor shape = in[f->ninputs + i];
-        for (int j = 0, n = np_dim_syms(r->cx, &sym); j < n; j++)
-            if (sym[j]->role == NP_ROLE_TIME) {
-                int64_t T = 1;
-                np_env_get(&r->env, sym[j], &T);
-                shape.dim[f->grow[i]] += T;
-            }
+        shape.dim[f->grow[i]] += new_positions(r);
         *o = np_tensor_new(buf->dtype, buf->rank, shape.dim);
         np_tensor whole = *buf;
         fit(o, &whole, f->grow[i], false);

@@ -52,13 +52,17 @@ static void add_words(np_text *to, const char *s)
             np_text_add(to, "%c", isalnum((unsigned char)*s) || *s == '_' ? *s : '_');
     }
 }
-static bool taken(const streamer *w, np_str name)
+static bool is_input(const streamer *w, np_str name)
 {
     for (int i = 0; i < w->f->top.nparams; i++)
         if (w->f->top.param[i]->name == name) return true;
+    return false;
+}
+static bool taken(const streamer *w, np_str name)
+{
     for (int i = 0; i < w->n; i++)
         if (w->m[i].name == name) return true;
-    return false;
+    return is_input(w, name);
 }
 static np_str state_name(const streamer *w, np_loc loc, const char *what)
 {
@@ -68,7 +72,7 @@ static np_str state_name(const streamer *w, np_loc loc, const char *what)
     add_words(&t, what);
     np_str base = np_str_new(w->cx, t.s), name = base;
     np_text_free(&t);
-    if (taken(w, name)) name = base = np_str_fmt(w->cx, "%s.past", base);
+    if (is_input(w, name)) name = base = np_str_fmt(w->cx, "%s.past", base);
     for (int k = 2; taken(w, name); k++) name = np_str_fmt(w->cx, "%s.%d", base, k);
     return name;
 }

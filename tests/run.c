@@ -5,6 +5,7 @@
  *   # test: stream         after np_stream_derive
  *   # knobs: lanes=8 rows=2
  *   # eval: T=8 N=0 tol=1e-12   (several lines: several cases)
+ *   # note: a note that must be given (a part of its text)
  * With an eval line every function is interpreted before and after on seeded
  * inputs; a wrong answer fails before any text is compared, and --bless, which
  * rewrites the text behind `---`, refuses it. `before` of a parse test is the
@@ -196,6 +197,7 @@ static np_mod *parse(const test *t, np_cx *cx, bool plain)
 static int transform(const test *t, np_mod *m)
 {
     if (strcmp(t->kind, "parse") == 0) return 1;
+    if (strcmp(t->kind, "stream") == 0) return np_stream_derive(m) == NP_OK;
     const np_pass *p = np_pass_find(t->pass);
     if (strcmp(t->kind, "pass") != 0 || !p) return 0;
     np_pipeline_opts o = {.knobs = t->knobs};
@@ -222,14 +224,53 @@ static int compare_case(const test *t, np_mod *before, np_mod *after, const char
     np_text_free(&why);
     return r;
 }
+/* Streamed: the whole is the same whether it comes at once, in two pieces or step by step. */
+static int compare_pieces(const test *t, np_mod *m, const char *line)
+{
+    const np_fn *main = np_mod_fn(m, "main");
+    np_tensor in[64];
+    np_text why = {0};
+    double tol = 1e-9, v;
+    np_env e = {0};
+    const np_dim **sym;
+    int r = PASSED;
+    setting(line, "tol", &tol);
+    for (int i = 0, n = np_dim_syms(m->cx, &sym); i < n; i++)
+        if (setting(line, sym[i]->name, &v)) np_env_set(&e, sym[i], (int64_t)v);
+    np_same_env(m->cx, &e);
+    int64_t len = 1;
+    for (int i = 0; i < e.n; i++)
+        if (e.sym[i]->role == NP_ROLE_TIME) len = e.value[i];
+    const int64_t pieces[][2] = {{len, len}, {1, 1}, {len / 2 > 0 ? len / 2 : 1, len}, {2, 1}};
+    if (main->ninputs > (int)NP_LEN(in) || !np_same_inputs(main, &e, 1, in)) return fail(t, "a size of an input has no value");
+    for (int i = 0; i < (int)NP_LEN(pieces) && r == PASSED; i++)
+        if (!np_same_pieces(m, in, 2, pieces[i], tol, &why)) r = fail(t, "%s", why.s);
+    for (int i = 0; i < main->ninputs; i++) np_tensor_free(&in[i]);
+    np_text_free(&why);
+    return r;
+}
 static int compare_answers(const test *t, np_mod *before, np_mod *after)
 {
     const char *p = t->text, *end = t->text + t->split;
     int r = PASSED;
     while (r == PASSED && (p = header(p, end, "eval:"))) {
         r = compare_case(t, before, after, p);
+        if (r == PASSED && strcmp(t->kind, "stream") == 0 && np_mod_fn(after, "step")) r = compare_pieces(t, after, p);
         p = strchr(p, '\n');
         if (p) p++;
+    }
+    return r;
+}
+static int check_notes(const test *t, const np_cx *cx)
+{
+    const char *p = t->text, *end = t->text + t->split;
+    int r = PASSED;
+    while ((p = header(p, end, "note: "))) {
+        char want[512];
+        bool said = false;
+        snprintf(want, sizeof want, "%.*s", (int)strcspn(p, "\n"), p);
+        for (int i = 0; i < cx->ndiags; i++) said |= cx->diag[i].level == NP_NOTE && strstr(cx->diag[i].text, want);
+        if (!said) r = fail(t, "no note says: %s", want);
     }
     return r;
 }
@@ -261,6 +302,7 @@ static int run_text(test *t)
     if (!after || !before) r = fail(t, "cannot be read");
     else if (!transform(t, after)) r = SKIPPED;
     if (r == PASSED) r = compare_answers(t, before, after);
+    if (r == PASSED) r = check_notes(t, cx);
     if (r == PASSED) np_print_mod(&got, after, (np_print_opts){0});
     if (r == PASSED) r = check_law(t, got.s ? got.s : "");
     if (r == PASSED && strcmp(t->text + t->split, got.s ? got.s : "") != 0) {

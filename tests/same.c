@@ -100,3 +100,140 @@ bool np_same_answers(const np_fn *f, const np_fn *g, const np_env *e, uint64_t s
     np_arena_free(&mem);
     return good;
 }
+
+/* ---- streaming */
+int np_same_time_axis(np_cx *cx, const np_type *t)
+{
+    const np_dim **sym;
+    for (int i = 0, n = np_dim_syms(cx, &sym); i < n; i++)
+        for (int k = 0; k < t->rank && sym[i]->role == NP_ROLE_TIME; k++)
+            if (t->dim[k] == sym[i]) return k;
+    return -1;
+}
+/* Copies n positions of an axis between tensors that differ only there. */
+static void copy_positions(const np_tensor *from, int64_t a, np_tensor *to, int64_t b, int axis, int64_t n)
+{
+    int64_t outer = 1, inner = 1;
+    for (int i = 0; i < axis; i++) outer *= from->dim[i];
+    for (int i = axis + 1; i < from->rank; i++) inner *= from->dim[i];
+    for (int64_t o = 0; o < outer; o++)
+        memcpy(to->data + (o * to->dim[axis] + b) * inner, from->data + (o * from->dim[axis] + a) * inner,
+               (size_t)(n * inner) * sizeof(double));
+}
+np_tensor np_same_positions(const np_tensor *x, int axis, int64_t from, int64_t n)
+{
+    int64_t dim[NP_RANK];
+    if (axis < 0) return np_tensor_copy(x);
+    memcpy(dim, x->dim, sizeof dim);
+    dim[axis] = n;
+    np_tensor y = np_tensor_new(x->dtype, x->rank, dim);
+    copy_positions(x, from, &y, 0, axis, n);
+    return y;
+}
+
+enum { PORTS = 256 };
+typedef struct stream {
+    np_mod *m;
+    const np_fn *main, *prefill;
+    const np_tensor *in;
+    np_tensor state[PORTS], got[PORTS];
+    np_text *why;
+} stream;
+static void free_all(np_tensor *t, int n)
+{
+    for (int i = 0; i < n; i++) np_tensor_free(&t[i]);
+}
+static bool start(stream *s)
+{
+    np_tensor in[PORTS];
+    np_env e = {0};
+    int n = 0;
+    if (np_eval_bind(s->main, s->in, &e) != NP_OK) return false; /* a batch */
+    for (int i = 0; i < s->main->ninputs; i++)
+        if (np_same_time_axis(s->m->cx, s->main->top.param[i]->type) < 0) in[n++] = s->in[i];
+    return run(np_mod_fn(s->m, "init"), in, &e, s->state, s->why);
+}
+/* Positions from..from+n: the states are replaced, the outputs put into their places. */
+static bool give_piece(stream *s, int64_t from, int64_t n)
+{
+    np_cx *cx = s->m->cx;
+    const np_fn *f = np_mod_fn(s->m, n == 1 ? "step" : "prefill");
+    np_tensor in[PORTS], out[PORTS];
+    np_env e = {0};
+    const np_dim **sym;
+    int nin = f->ninputs, nstates = f->nstates;
+    for (int i = 0, count = np_dim_syms(cx, &sym); i < count; i++)
+        if (sym[i]->role != NP_ROLE_NONE) np_env_set(&e, sym[i], sym[i]->role == NP_ROLE_TIME ? n : from);
+    for (int i = 0; i < nin; i++)
+        in[i] = np_same_positions(&s->in[i], np_same_time_axis(cx, s->main->top.param[i]->type), from, n);
+    memcpy(in + nin, s->state, (size_t)nstates * sizeof *in);
+    bool good = run(f, in, &e, out, s->why);
+    free_all(in, nin + nstates);
+    memset(s->state, 0, sizeof s->state);
+    if (!good) return false;
+    memcpy(s->state, out + f->nouts, (size_t)nstates * sizeof *out);
+    for (int i = 0; i < f->nouts; i++) {
+        int axis = np_same_time_axis(cx, s->main->out_type[i]);
+        if (axis >= 0) {
+            copy_positions(&out[i], 0, &s->got[i], from, axis, n);
+            np_tensor_free(&out[i]);
+        } else { /* after the last position of the call */
+            np_tensor_free(&s->got[i]);
+            s->got[i] = out[i];
+        }
+    }
+    return true;
+}
+/* A state that grows has one row for each position so far. */
+static bool grown(const stream *s, int64_t positions)
+{
+    const np_fn *f = s->prefill;
+    for (int i = 0; i < f->nstates; i++) {
+        const np_node *p = f->top.param[f->ninputs + i];
+        for (int k = 0; k < p->type->rank; k++)
+            if (p->type->dim[k]->role == NP_ROLE_PAST && s->state[i].dim[k] != positions) {
+                np_text_add(s->why, "state %s has %d rows after %d positions", p->name, (int)s->state[i].dim[k],
+                            (int)positions);
+                return false;
+            }
+    }
+    return true;
+}
+static int64_t length(const stream *s)
+{
+    for (int i = 0; i < s->main->ninputs; i++) {
+        int axis = np_same_time_axis(s->m->cx, s->main->top.param[i]->type);
+        if (axis >= 0) return s->in[i].dim[axis];
+    }
+    return 0;
+}
+bool np_same_pieces(np_mod *m, const np_tensor *in, int n, const int64_t *piece, double tol, np_text *why)
+{
+    stream s = {.m = m, .main = np_mod_fn(m, "main"), .prefill = np_mod_fn(m, "prefill"), .in = in, .why = why};
+    np_tensor whole[PORTS];
+    np_env none = {0};
+    int nouts = s.main->nouts;
+    int64_t len = length(&s);
+    if (!run(np_mod_fn(m, "whole"), in, &none, whole, why)) return false;
+    for (int i = 0; i < nouts; i++) s.got[i] = np_tensor_copy(&whole[i]);
+    bool good = start(&s);
+    int64_t at = 0;
+    for (int i = 0; at < len && good; i++) {
+        int64_t k = piece[i < n ? i : n - 1];
+        if (k > len - at) k = len - at;
+        good = give_piece(&s, at, k) && grown(&s, at + k);
+        at += k;
+    }
+    for (int i = 0; i < nouts && good; i++) {
+        double far = np_tensor_distance(&s.got[i], &whole[i]);
+        if (far <= tol) continue;
+        np_text_add(why, "output %s differs by %g when it is given", s.main->out_name[i], far);
+        for (int k = 0; k < n; k++) np_text_add(why, " %d", (int)piece[k]);
+        np_text_add(why, " positions at a time");
+        good = false;
+    }
+    free_all(whole, nouts);
+    free_all(s.got, nouts);
+    free_all(s.state, s.prefill->nstates);
+    return good;
+}

@@ -29,119 +29,33 @@ static void must(bool ok, const char *what)
     ck_abort_msg("%s", what);
 }
 
-/* ---- pieces along time */
-static const np_dim *time_symbol(void)
-{
-    const np_dim **sym;
-    for (int i = 0, n = np_dim_syms(cx, &sym); i < n; i++)
-        if (sym[i]->role == NP_ROLE_TIME) return sym[i];
-    return NULL;
-}
-static int time_axis(const np_type *t)
-{
-    for (int i = 0; i < t->rank; i++)
-        if (t->dim[i] == time_symbol()) return i;
-    return -1;
-}
-/* Copies n positions of an axis between tensors that differ only there. */
-static void copy_positions(const np_tensor *from, int64_t a, np_tensor *to, int64_t b, int axis, int64_t n)
-{
-    int64_t outer = 1, inner = 1;
-    for (int i = 0; i < axis; i++) outer *= from->dim[i];
-    for (int i = axis + 1; i < from->rank; i++) inner *= from->dim[i];
-    for (int64_t o = 0; o < outer; o++)
-        memcpy(to->data + (o * to->dim[axis] + b) * inner, from->data + (o * from->dim[axis] + a) * inner,
-               (size_t)(n * inner) * sizeof(double));
-}
-static np_tensor positions(const np_tensor *x, int axis, int64_t from, int64_t n)
-{
-    int64_t dim[NP_RANK];
-    if (axis < 0) return np_tensor_copy(x);
-    memcpy(dim, x->dim, sizeof dim);
-    dim[axis] = n;
-    np_tensor y = np_tensor_new(x->dtype, x->rank, dim);
-    copy_positions(x, from, &y, 0, axis, n);
-    return y;
-}
 static void free_all(np_tensor *t, int n)
 {
     for (int i = 0; i < n; i++) np_tensor_free(&t[i]);
+}
+static int time_axis(const np_type *t)
+{
+    return np_same_time_axis(cx, t);
 }
 
 /* ---- a model that runs */
 typedef struct run {
     const char *what;
-    const np_mod *m;
-    const np_fn *main, *init, *prefill, *step;
-    int nin, nout, nstates;
+    np_mod *m;
+    const np_fn *main;
+    int nin, nout;
     int64_t len; /* positions of the inputs */
-    np_tensor *in, whole[PORTS], state[PORTS];
+    np_tensor *in, whole[PORTS];
 } run;
 
-static void eval(const run *r, const np_fn *f, const np_tensor *in, np_tensor *out, const np_env *e)
+static void eval(const run *r, const np_fn *f, const np_tensor *in, np_tensor *out)
 {
-    must(np_eval(f, in, out, e, (np_eval_opts){.exact = true}) == NP_OK, r->what);
+    must(np_eval(f, in, out, NULL, (np_eval_opts){.exact = true}) == NP_OK, r->what);
 }
-static void start(run *r)
+static void in_pieces(run *r, int n, const int64_t *piece)
 {
-    np_tensor in[PORTS];
-    int n = 0;
-    for (int i = 0; i < r->nin; i++)
-        if (time_axis(r->main->top.param[i]->type) < 0) in[n++] = r->in[i];
-    ck_assert_int_eq(n, r->init->ninputs);
-    eval(r, r->init, in, r->state, NULL);
-}
-/* Positions from..from+n, the states replaced. */
-static void piece(run *r, const np_fn *f, int64_t from, int64_t n, np_tensor *out)
-{
-    np_tensor in[PORTS], all[PORTS];
-    np_env e = {0};
-    np_env_set(&e, time_symbol(), n);
-    np_env_set(&e, np_dim_sym(cx, "N"), from);
-    for (int i = 0; i < r->nin; i++)
-        in[i] = positions(&r->in[i], time_axis(r->main->top.param[i]->type), from, n);
-    memcpy(in + r->nin, r->state, (size_t)r->nstates * sizeof *in);
-    eval(r, f, in, all, &e);
-    free_all(in, r->nin + r->nstates);
-    memcpy(out, all, (size_t)r->nout * sizeof *out);
-    memcpy(r->state, all + r->nout, (size_t)r->nstates * sizeof *out);
-}
-static void compare(const run *r, const np_tensor *got, const np_tensor *want, int64_t a, int64_t b)
-{
-    for (int i = 0; i < r->nout; i++) {
-        double far = np_tensor_distance(&got[i], &want[i]);
-        ck_assert_msg(far <= TOL, "%s: output %s differs by %g in pieces of %d and %d", r->what,
-                      r->main->out_name[i], far, (int)a, (int)b);
-    }
-}
-/* The first `s` positions in pieces of a, the rest in pieces of b, against the whole. */
-static void in_pieces(run *r, int64_t s, int64_t a, int64_t b)
-{
-    np_tensor got[PORTS], out[PORTS];
-    for (int i = 0; i < r->nout; i++) got[i] = np_tensor_copy(&r->whole[i]);
-    start(r);
-    for (int64_t at = 0; at < r->len;) {
-        int64_t n = at < s ? (a < s - at ? a : s - at) : b < r->len - at ? b : r->len - at;
-        piece(r, n == 1 ? r->step : r->prefill, at, n, out);
-        for (int i = 0; i < r->nout; i++) {
-            int axis = time_axis(r->main->out_type[i]);
-            if (axis >= 0)
-                copy_positions(&out[i], 0, &got[i], at, axis, n);
-            else { /* after the last position of the call */
-                np_tensor_free(&got[i]);
-                got[i] = np_tensor_copy(&out[i]);
-            }
-        }
-        free_all(out, r->nout);
-        at += n;
-        for (int i = 0; i < r->nstates; i++)
-            for (int k = 0; k < r->state[i].rank; k++)
-                if (np_dim_has(r->prefill->top.param[r->nin + i]->type->dim[k], np_dim_sym(cx, "N")))
-                    ck_assert_int_eq(r->state[i].dim[k], at);
-    }
-    compare(r, got, r->whole, s, b);
-    free_all(got, r->nout);
-    free_all(r->state, r->nstates);
+    np_text why = {0};
+    ck_assert_msg(np_same_pieces(r->m, r->in, n, piece, TOL, &why), "%s: %s", r->what, why.s);
 }
 /* Positions from s on are changed by a lot: what was before stays, to the bit. */
 static void future(run *r, int64_t s)
@@ -159,11 +73,12 @@ static void future(run *r, int64_t s)
             in[i].data[k] = number ? in[i].data[k] * -37 + 5 * (double)(k % 7) : 7 - in[i].data[k];
         }
     }
-    eval(r, np_mod_fn(r->m, "whole"), in, out, NULL);
+    eval(r, np_mod_fn(r->m, "whole"), in, out);
     for (int i = 0; i < r->nout; i++) {
         int axis = time_axis(r->main->out_type[i]);
         if (axis < 0) continue;
-        np_tensor now = positions(&out[i], axis, 0, s), was = positions(&r->whole[i], axis, 0, s);
+        np_tensor now = np_same_positions(&out[i], axis, 0, s),
+                  was = np_same_positions(&r->whole[i], axis, 0, s);
         ck_assert_msg(memcmp(now.data, was.data, (size_t)np_tensor_count(&now) * sizeof(double)) == 0,
                       "%s: output %s before %d depends on what comes later", r->what, r->main->out_name[i],
                       (int)s);
@@ -174,43 +89,55 @@ static void future(run *r, int64_t s)
     free_all(out, r->nout);
 }
 
+/* Every pass over every entry keeps the answer. */
+static void every_stage(const run *r)
+{
+    static const char *const entry[] = {"whole", "init", "prefill", "step"};
+    np_pipeline_opts o = {.eval = true, .knobs = {.lanes = 32, .rows = 4, .chunk = 1}};
+    for (int i = 0; i < (int)NP_LEN(entry); i++) {
+        const np_fn *f = np_mod_fn(r->m, entry[i]);
+        if (!f) continue;
+        np_fn_free(np_pipeline_run(f, &o));
+        must(cx->nerrors == 0, r->what);
+    }
+}
+
 /* All of it. in: the inputs of @main, freed here. False: no step, and the notes say why. */
 static bool check_model(const char *what, np_mod *m, np_tensor *in)
 {
     run r = {.what = what, .m = m, .in = in};
     must(np_stream_derive(m) == NP_OK, what);
+    const np_fn *whole = np_mod_fn(m, "whole");
+    bool streams = np_mod_fn(m, "step") != NULL;
     r.main = np_mod_fn(m, "main");
-    r.init = np_mod_fn(m, "init");
-    r.prefill = np_mod_fn(m, "prefill");
-    r.step = np_mod_fn(m, "step");
     r.nin = r.main->ninputs;
     r.nout = r.main->nouts;
-    r.nstates = r.prefill ? r.prefill->nstates : 0;
-    ck_assert(np_mod_fn(m, "whole") != NULL);
-    ck_assert((r.step != NULL) == (r.prefill != NULL) && (r.init != NULL) == (r.prefill != NULL));
+    ck_assert(whole != NULL);
+    ck_assert((np_mod_fn(m, "prefill") != NULL) == streams && (np_mod_fn(m, "init") != NULL) == streams);
     for (int i = 0; i < r.nin; i++) {
         int axis = time_axis(r.main->top.param[i]->type);
         if (axis >= 0) r.len = in[i].dim[axis];
     }
-    if (r.step) {
+    if (streams) {
         np_tensor main[PORTS];
-        eval(&r, np_mod_fn(m, "whole"), in, r.whole, NULL);
-        eval(&r, r.main, in, main, NULL);
-        compare(&r, r.whole, main, r.len, r.len);
+        eval(&r, whole, in, r.whole);
+        eval(&r, r.main, in, main);
+        for (int i = 0; i < r.nout; i++) ck_assert(np_tensor_distance(&main[i], &r.whole[i]) <= TOL);
         free_all(main, r.nout);
-        in_pieces(&r, r.len, r.len, r.len);
-        in_pieces(&r, 0, 1, 1);
-        in_pieces(&r, 1, 1, r.len);
-        in_pieces(&r, r.len / 2, r.len, r.len);
-        in_pieces(&r, r.len - 1, r.len, 1);
-        in_pieces(&r, r.len / 3, 3, 2);
+        in_pieces(&r, 1, (int64_t[]){r.len});
+        in_pieces(&r, 1, (int64_t[]){1});
+        in_pieces(&r, 2, (int64_t[]){1, r.len - 1});
+        in_pieces(&r, 2, (int64_t[]){r.len - 1, 1});
+        in_pieces(&r, 2, (int64_t[]){r.len / 2, r.len});
+        in_pieces(&r, 4, (int64_t[]){3, 1, 1, 2});
         future(&r, 1);
         future(&r, r.len / 2);
         future(&r, r.len - 1);
         free_all(r.whole, r.nout);
     }
+    every_stage(&r);
     free_all(in, r.nin);
-    return r.step != NULL;
+    return streams;
 }
 
 /* ---- mixers with the inputs of their data */
