@@ -45,6 +45,7 @@ np_status np_lib_run(np_lib *l, const np_fn *placed, const np_tensor *in, np_ten
 void np_lib_free(np_lib *l);
 
 /* ---- cc.c: the C compiler of the machine: $CC, cc, gcc or clang. */
+np_str np_cc_find(np_cx *cx); /* where it lies; NULL and an error if there is none */
 typedef enum { NP_CC_BIN, NP_CC_OBJ, NP_CC_ASM, NP_CC_SO, NP_CC_LIB } np_cckind;
 /* Compiles text[n] to the file `out`, which appears whole or not at all. flags:
  * separated by spaces, those of the target's row and more. What the compiler

@@ -29,37 +29,44 @@ static void word(command *c, const char *s)
 {
     if (c->n < MAXARGS) c->arg[c->n++] = s;
 }
-static bool on_path(const char *program)
+/* Where it lies, in file if it is found through $PATH. */
+static const char *on_path(const char *program, char file[4096])
 {
-    if (strchr(program, '/')) return access(program, X_OK) == 0;
+    if (strchr(program, '/')) return access(program, X_OK) == 0 ? program : NULL;
     const char *path = getenv("PATH");
     for (const char *p = path ? path : "/usr/bin:/bin"; *p;) {
         size_t n = strcspn(p, ":");
-        char file[4096];
         struct stat st;
-        snprintf(file, sizeof file, "%.*s/%s", (int)n, p, program);
-        if (access(file, X_OK) == 0 && stat(file, &st) == 0 && S_ISREG(st.st_mode)) return true;
+        snprintf(file, 4096, "%.*s/%s", (int)n, p, program);
+        if (access(file, X_OK) == 0 && stat(file, &st) == 0 && S_ISREG(st.st_mode)) return file;
         p += n + (p[n] == ':');
     }
-    return false;
+    return NULL;
 }
 static bool find_compiler(command *c)
 {
+    char file[4096];
     static const char *const usual[] = {"cc", "gcc", "clang"};
     const char *cc = getenv("CC");
     if (cc && *cc) {
         words(c, cc);
-        if (c->n && on_path(c->arg[0])) return true;
+        if (c->n && on_path(c->arg[0], file)) return true;
         np_error(c->cx, (np_loc){0}, "the C compiler \"%s\" (from $CC) is not there", cc);
         return false;
     }
     for (size_t i = 0; i < NP_LEN(usual); i++)
-        if (on_path(usual[i])) {
+        if (on_path(usual[i], file)) {
             word(c, usual[i]);
             return true;
         }
     np_error(c->cx, (np_loc){0}, "there is no C compiler: install gcc or clang, or name one in $CC");
     return false;
+}
+np_str np_cc_find(np_cx *cx)
+{
+    command c = {.cx = cx};
+    char file[4096];
+    return find_compiler(&c) ? np_str_new(cx, on_path(c.arg[0], file)) : NULL;
 }
 /* Runs it with its messages in the file `log`; its status, 127 if it did not start. */
 static int run(command *c, const char *log)

@@ -13,8 +13,9 @@ typedef struct eval {
     const np_options *o;
     np_job job;
     np_tensors *file;
-    np_fn *f; /* what is run */
-    np_tensor *in, *out;
+    const np_fn *f; /* the whole: its ports are those of the model */
+    np_tensor *in;
+    np_lib *lib; /* NULL: the interpreter */
     bool exact;
 } eval;
 
@@ -89,45 +90,35 @@ static void describe(const np_tensor *t, np_str name)
 }
 
 /* Results of the interpreter have the digits of f64, whatever the model declares. */
-static np_status give(eval *e)
+static np_status give(const eval *e, np_tensor *out)
 {
-    for (int i = 0; i < e->f->nouts; i++)
-        if (e->exact && np_dtype_class(e->out[i].dtype) == 'F') e->out[i].dtype = NP_F64;
-    if (e->o->out) return np_tensors_write(e->cx, e->o->out, e->f->nouts, e->f->out_name, e->out);
-    for (int i = 0; i < e->f->nouts; i++) describe(&e->out[i], e->f->out_name[i]);
+    const np_fn *f = e->f;
+    for (int i = 0; i < f->nouts; i++)
+        if (e->exact && np_dtype_class(out[i].dtype) == 'F') out[i].dtype = NP_F64;
+    if (e->o->out) return np_tensors_write(e->cx, e->o->out, f->nouts, f->out_name, out);
+    for (int i = 0; i < f->nouts; i++) describe(&out[i], f->out_name[i]);
     return NP_OK;
 }
 
 /* ---- running */
-static void free_results(eval *e)
-{
-    for (int i = 0; i < e->f->nouts + e->f->nstates; i++) np_tensor_free(&e->out[i]);
-}
-
-static np_status run_once(eval *e, double *ms)
-{
-    double start = now_ms();
-    np_status st = np_eval(e->f, e->in, e->out, NULL, (np_eval_opts){.exact = e->exact});
-    *ms = now_ms() - start;
-    return st;
-}
-
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return x < y ? -1 : x > y;
 }
 
-static np_status run_all(eval *e)
+static np_status run_all(eval *e, np_pieces *p)
 {
     int64_t n = e->o->repeat ? e->o->repeat : 1;
     double *ms = np_arena_array(&e->cx->perm, (size_t)n, sizeof *ms);
+    np_status st = NP_OK;
     for (int64_t i = 0; i < n; i++) {
-        if (i) free_results(e);
-        if (run_once(e, &ms[i])) return NP_FAIL;
+        double start = now_ms();
+        if (np_pieces_run(p)) return NP_FAIL;
+        ms[i] = e->lib ? p->ms : now_ms() - start;
+        if (i == n - 1) st = give(e, p->out);
+        for (int k = 0; k < e->f->nouts; k++) np_tensor_free(&p->out[k]);
     }
-    np_status st = give(e);
-    free_results(e);
     qsort(ms, (size_t)n, sizeof *ms, by_value);
     if (e->o->repeat)
         printf("median %.3f ms, min %.3f ms of %" PRId64 " runs\n", (ms[(n - 1) / 2] + ms[n / 2]) / 2, ms[0],
@@ -135,25 +126,66 @@ static np_status run_all(eval *e)
     return st;
 }
 
+/* In one piece or two, through the entry that takes them. */
+static np_status cut(eval *e, np_pieces *p, int64_t len[2])
+{
+    int64_t all = np_pieces_time(&e->job, e->in), split = e->o->split;
+    len[0] = all ? all : 1;
+    *p = (np_pieces){
+        .job = &e->job, .lib = e->lib, .exact = e->exact, .in = e->in, .entry = "whole", .n = 1, .len = len};
+    if (!split) return NP_OK;
+    if (split >= all) {
+        np_error(e->cx, (np_loc){.file = np_str_new(e->cx, e->o->in)},
+                 "--split %" PRId64 ": the inputs have %" PRId64 " steps", split, all);
+        return NP_FAIL;
+    }
+    p->entry = "prefill";
+    p->n = 2;
+    len[0] = split;
+    len[1] = all - split;
+    return NP_OK;
+}
+
+static np_status prepare(eval *e)
+{
+    np_program p;
+    bool interp = e->o->via && strcmp(e->o->via, "interp") == 0, split = e->o->split > 0;
+    if (np_job_derive(&e->job, NP_WHOLE | (split ? NP_INIT | NP_PREFILL : 0))) return NP_FAIL;
+    e->f = np_job_plain(&e->job, "whole");
+    if (split && !np_job_plain(&e->job, "prefill")) {
+        np_error(e->cx, (np_loc){.file = e->job.path}, "the model has no step: %s",
+                 np_job_why_whole(&e->job));
+        return NP_FAIL;
+    }
+    e->exact = interp && !e->o->rounded;
+    if (interp) return NP_OK;
+    if (np_job_lower(&e->job) || np_job_program(&e->job, false, &p)) return NP_FAIL;
+    e->lib = np_backend_find("c")->load(e->cx, &p);
+    return e->lib ? NP_OK : NP_FAIL;
+}
+
 static np_status run(eval *e)
 {
+    np_pieces p;
+    int64_t len[2];
     if (np_job_find(&e->job)) return NP_FAIL;
     e->file = np_tensors_read(e->cx, e->o->in);
-    if (!e->file || load_model(e)) return NP_FAIL;
-    e->f = np_mod_fn(e->job.model->mod, "main");
+    if (!e->file || load_model(e) || prepare(e)) return NP_FAIL;
     e->in = np_arena_array(&e->cx->perm, (size_t)e->f->ninputs + 1, sizeof *e->in);
-    e->out = np_arena_array(&e->cx->perm, (size_t)(e->f->nouts + e->f->nstates) + 1, sizeof *e->out);
     for (int i = 0; i < e->f->ninputs; i++) e->in[i] = input(e, e->f->top.param[i]);
-    np_status st = run_all(e);
+    np_status st = cut(e, &p, len) || run_all(e, &p) ? NP_FAIL : NP_OK;
     for (int i = 0; i < e->f->ninputs; i++) np_tensor_free(&e->in[i]);
     return st;
 }
 
 int np_eval_main(np_cx *cx, const np_options *o)
 {
-    eval e = {.cx = cx, .o = o, .job = {.cx = cx, .o = o}, .exact = !o->rounded};
+    eval e = {.cx = cx, .o = o, .job = {.cx = cx, .o = o}};
     if (!o->in) return np_options_wrong("eval", "--in FILE is missing: the inputs, by name");
+    if (o->rounded && (!o->via || strcmp(o->via, "interp") != 0))
+        return np_options_wrong("eval", "--rounded is about --via interp; compiled code computes in the declared types");
     np_status st = run(&e);
+    np_lib_free(e.lib);
     np_job_free(&e.job);
     return st ? NP_EXIT_INPUT : NP_EXIT_DONE;
 }

@@ -5,16 +5,33 @@
 #include <string.h>
 
 const np_command np_commands[] = {
-    {"eval", "MODEL", "in out via set weights context batch chunk rounded repeat", 1, 1, np_eval_main,
-     "run a model on named tensors",
+    {"build", "MODEL",
+     "out emit weights tokenizer set target backend chunk context batch print-before print-after time eval",
+     1, 1, np_build_main, "compile a model to a program, a library, or C",
+     "A program needs no file beside it. Without -o it is called like the model."},
+    {"run", "MODEL [-- ARGS]", "weights tokenizer set target chunk context", 1, 1, np_run_main,
+     "build a model's program into the cache and run it",
+     "The cache is $XDG_CACHE_HOME/neap or ~/.cache/neap; it may be deleted at any time."},
+    {"eval", "MODEL", "in out via target set weights context batch chunk split rounded repeat", 1, 1,
+     np_eval_main, "run a model on named tensors",
      "Inputs are tensors of a safetensors file, found by their names; sizes come from their shapes. If the "
      "file's\n"
      "metadata has a list `inputs`, no other tensor is taken for one. Results go to --out, or are "
      "described."},
+    {"check", "MODEL", "weights set target context batch chunk", 1, 1, np_check_main,
+     "test a model: its self-tests and what must hold of any model",
+     "Self-tests compare with what the description expects. Then, on inputs of its shape: a sequence in "
+     "pieces is the whole\n"
+     "sequence, step by step as well; the future changes nothing of the past; sequences of a batch are "
+     "independent;\n"
+     "compiled code computes what the interpreter computes."},
+    {"explain", "MODEL", "weights set target context batch chunk", 1, 1, np_explain_main,
+     "what every pass decided and why", NULL},
     {"info", "FILE", "", 1, 1, np_info_main, "what a checkpoint, a tokenizer or a module holds", NULL},
     {"ops", "[NAME..]", "", 0, NP_OPTIONS_ARGS, np_ops_main, "the operations of the intermediate language",
      NULL},
     {"models", "", "", 0, 0, np_models_main, "the models that come with neap", NULL},
+    {"targets", "", "", 0, 0, np_targets_main, "the machines that code is made for", NULL},
     {"version", "", "", 0, 0, np_version_main, "which neap this is", NULL},
     {"help", "[COMMAND]", "", 0, 1, np_help_main, "this list, or a page about one command", NULL},
     {0},

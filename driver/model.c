@@ -156,15 +156,21 @@ np_status np_job_find(np_job *j)
 }
 
 /* ---- building it */
-np_status np_job_load(np_job *j, int nshapes, const np_shape *shape)
+np_load_opts np_job_opts(np_job *j)
 {
     const np_options *o = j->o;
     if (o->batch) np_settings_num(j->cx, &j->set, "size.B", (double)o->batch, "--batch");
     for (int i = 0; i < o->set.n; i++) np_settings_add(j->cx, &j->set, &o->set.s[i]);
-    np_load_opts l = {
-        .path = j->path, .checkpoint = j->checkpoint, .set = &j->set, .nshapes = nshapes, .shape = shape};
+    return (np_load_opts){
+        .path = j->path, .checkpoint = j->checkpoint, .set = &j->set, .context = o->context};
+}
+
+np_status np_job_load(np_job *j, int nshapes, const np_shape *shape)
+{
+    np_load_opts l = np_job_opts(j);
+    l.nshapes = nshapes;
+    l.shape = shape;
     l.shapes_known = shape != NULL;
-    l.context = o->context;
     j->model = np_load(j->cx, &l);
     return j->model ? NP_OK : NP_FAIL;
 }
@@ -183,6 +189,8 @@ np_status np_job_weights(np_job *j)
 
 void np_job_free(np_job *j)
 {
+    for (int i = 0; i < j->nplain; i++) np_fn_free(j->plain[i]);
+    j->nplain = 0;
     if (j->model) np_mod_free(j->model->mod);
     j->model = NULL;
 }

@@ -20,10 +20,18 @@ typedef struct option {
 #define AT(field) offsetof(np_options, field)
 #define BLANK "                            "
 
+/* |generic|native, from the rows of the table */
+static const char targets[] = ""
+#define NP_TARGET(name, lanes, rows, l1, l2, l3, threads, flags) "|" #name
+#include "../backends/targets.def"
+#undef NP_TARGET
+    ;
+
 static const option options[] = {
     {"out", 'o', TEXT, "FILE", AT(out), 0, 0, "where the result goes"},
     {"weights", 'w', TEXT, "PATH", AT(weights), 0, 0,
      "a safetensors file, a Hugging Face folder or a llama2.c .bin file"},
+    {"tokenizer", 0, TEXT, "PATH", AT(tokenizer), 0, 0, "what tokens stand for: a llama2.c tokenizer.bin"},
     {"set", 's', SETTING, "KEY=VALUE", 0, 0, 0,
      "a config key of the model, or the size of an axis: size.B=2"},
     {"context", 0, COUNT, "N", AT(context), 1, INT32_MAX,
@@ -31,11 +39,26 @@ static const option options[] = {
     {"batch", 0, COUNT, "N", AT(batch), 1, 1 << 20, "sequences at once: the size of the model's axis B"},
     {"chunk", 0, COUNT, "N", AT(chunk), 0, 1,
      "steps of a scan that are computed as one block: 0 automatic, 1 step by step"},
+    {"emit", 'e', CHOICE, "bin|lib|so|c|obj|asm|graph", AT(emit), 0, 0,
+     "a program (this is what comes of itself); a library (FILE.a and FILE.h); a shared object; C; an "
+     "object; assembly; the "
+     "module as text"},
+    {"target", 0, CHOICE, targets + 1, AT(target), 0, 0,
+     "the machine that it runs on (neap targets): any, or one like this"},
+    {"backend", 0, CHOICE, "c|null", AT(backend), 0, 0, "what spells it; null: nothing is written"},
+    {"print-before", 0, TEXT, "PASS", AT(print_before), 0, 0,
+     "show every function before that pass (or `all`)"},
+    {"print-after", 0, TEXT, "PASS", AT(print_after), 0, 0, "show every function after that pass (or `all`)"},
+    {"time", 0, FLAG, NULL, AT(time), 0, 0, "time every pass"},
+    {"eval", 0, FLAG, NULL, AT(eval), 0, 0,
+     "interpret before and after every pass; name the first that changes an answer"},
     {"in", 'i', TEXT, "FILE", AT(in), 0, 0,
      "inputs by name (safetensors); its metadata `params` are settings of the model"},
-    {"via", 0, CHOICE, "interp", AT(via), 0, 0, "what computes: the reference interpreter"},
+    {"via", 0, CHOICE, "interp|c", AT(via), 0, 0,
+     "what computes: the reference interpreter, or compiled C (this if nothing is said)"},
     {"rounded", 0, FLAG, NULL, AT(rounded), 0, 0,
      "interp: round to the declared types after every operation (else all in f64)"},
+    {"split", 0, COUNT, "N", AT(split), 1, INT32_MAX, "run N steps, carry the state, run the rest"},
     {"repeat", 0, COUNT, "N", AT(repeat), 1, 1000000,
      "run it N times and print the median and the least time"},
     {"help", 'h', FLAG, NULL, AT(help), 0, 0, "this text"},
