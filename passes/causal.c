@@ -56,10 +56,12 @@ static np_fact sum(const np_fact *a, const np_fact *b)
 }
 static void bounds(const np_fact *f, double *lo, double *hi)
 {
+    const double near = 1e-6; /* quotients are kept as fractions */
     double slope = f->j + f->t; /* of t >= 0; s >= 1 has the slope j */
+    if (fabs(slope) < near * 1e-3) slope = 0;
     *lo = slope < 0 || f->j < 0 ? -INFINITY : f->j + f->lo;
     *hi = slope > 0 || f->j > 0 ? INFINITY : f->j + f->hi;
-    *lo = ceil(*lo - 1e-6), *hi = floor(*hi + 1e-6); /* quotients are kept as fractions */
+    *lo = ceil(*lo - near), *hi = floor(*hi + near);
 }
 static bool floor_of(const np_fact *f, const np_fact *by, np_op op, np_fact *out)
 {

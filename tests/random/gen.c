@@ -25,7 +25,7 @@ bool rn_fits(rn_gen *g, const np_type *t)
     int64_t k;
     np_env_set(&e, g->T, 5), np_env_set(&e, g->N, 5), np_env_set(&e, g->B, 2);
     for (int i = 0; i < t->rank; i++) count *= np_dim_eval(t->dim[i], &e, &k) ? (double)k : 1e9;
-    return t->rank <= 5 && count <= MOST_ELEMENTS;
+    return t->rank <= 5 && count <= (double)MOST_ELEMENTS;
 }
 rn_val rn_push(rn_gen *g, np_node *n, double lo, double hi)
 {

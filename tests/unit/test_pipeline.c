@@ -163,10 +163,11 @@ static np_fn *run_doubled(const np_fn *f, const np_knobs *k)
     (void)k;
     return np_rewrite(f, doubled, NULL);
 }
+static np_fn *volatile copied; /* within reach: what a bug leaves behind is no leak */
 static np_fn *run_copy(const np_fn *f, const np_knobs *k)
 {
     (void)k;
-    return np_fn_copy(f);
+    return copied = np_fn_copy(f);
 }
 
 START_TEST(the_first_wrong_pass_is_named)

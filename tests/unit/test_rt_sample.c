@@ -160,7 +160,7 @@ static void expect_distribution(np_session *s, np_sampler *p)
         seen[t]++;
     }
     for (int i = 0; i < FAKE_V; i++) {
-        double e = (double)want[i] * DRAWS;
+        double e = (double)want[i] * (double)DRAWS;
         if (e < 10) {
             rest += want[i];
             rest_seen += seen[i];
@@ -169,7 +169,7 @@ static void expect_distribution(np_session *s, np_sampler *p)
         chi += (seen[i] - e) * (seen[i] - e) / e;
         classes++;
     }
-    double e = (double)rest * DRAWS;
+    double e = (double)rest * (double)DRAWS;
     if (e >= 10) chi += (rest_seen - e) * (rest_seen - e) / e, classes++;
     double free_ = classes - 1;
     ck_assert_msg(chi <= free_ + 5 * sqrt(2 * free_) + 1e-9, "chi^2 is %g with %g degrees of freedom", chi,
