@@ -37,6 +37,9 @@ np_fn *np_pipeline_run(const np_fn *f, const np_pipeline_opts *o);
 np_fn *np_pipeline_pass(const np_fn *f, const np_pass *p, const np_pipeline_opts *o); /* one: run, sweep, check, trace */
 const np_pass *np_pass_find(const char *name);
 
+/* ---- layout.c: @main with every history (append) in the order of axes in which it is read. */
+np_fn *np_layout_run(const np_fn *main);
+
 /* ---- stream.c: from the one description (function `main`, over T new and N
  * past positions, N = 0 as written) to the entries that run. Adds to the
  * module:
