@@ -24,6 +24,7 @@ typedef struct use { /* how a node is used, from all that use it */
 typedef struct decide {
     np_fuse *u;
     use *use;
+    int *uses; /* by id: how many operands mention it */
 } decide;
 
 /* ---- cost */
@@ -100,6 +101,13 @@ static void result(decide *d, const np_node *x)
     d->u->reader[x->id] = &np_fuse_many;
     if (!np_is_leaf(x) && x->op != NP_PICK) d->u->kept[x->id] = true;
 }
+/* Is n the epilogue of a sum that nobody else reads? Then n is stored in its stead. */
+static bool ends_sum(const decide *d, const np_node *n)
+{
+    for (int i = 0; i < n->nargs && np_is_elem(n); i++)
+        if (np_is_sum(n->arg[i]) && d->uses[n->arg[i]->id] == 1 && n->arg[i]->in == n->in) return true;
+    return false;
+}
 static void decide_block(decide *d, const np_block *b)
 {
     np_fuse *u = d->u;
@@ -112,7 +120,8 @@ static void decide_block(decide *d, const np_block *b)
             if (by->again || by->moved || u->reader[n->id] == &np_fuse_many) u->kept[n->id] = true;
         } else if (!np_is_leaf(n) && own_cost(n) > 0) {
             bool many = u->reader[n->id] == &np_fuse_many;
-            if ((d->use[n->id].again && u->cost[n->id] > 0) || (many && u->cost[n->id] > DEAR)) u->kept[n->id] = true;
+            bool dear = u->cost[n->id] > DEAR || ends_sum(d, n);
+            if ((d->use[n->id].again && u->cost[n->id] > 0) || (many && dear)) u->kept[n->id] = true;
         }
         for (int i = 0; i < 2; i++)
             if (n->body[i]) decide_block(d, n->body[i]);
@@ -125,7 +134,7 @@ static void decide_block(decide *d, const np_block *b)
 
 void np_fuse_decide(np_fuse *u)
 {
-    decide d = {u, np_arena_array(&u->mem, u->f->nnodes + 1, sizeof(use))};
+    decide d = {u, np_arena_array(&u->mem, u->f->nnodes + 1, sizeof(use)), np_find_uses(u->f, &u->mem)};
     np_fn_walk(u->f, add_cost, u);
     decide_block(&d, &u->f->top);
 }

@@ -280,10 +280,10 @@ np_status np_stream_derive(np_mod *m)
     np_str outer = m->cx->pass;
     if (!main || main->stage != NP_STAGE_TENSOR || m->cx->nerrors) return NP_FAIL;
     m->cx->pass = np_str_new(m->cx, "stream");
-    np_fn *flat = np_inline_run(main, NULL);
-    np_fn_sweep(flat);
-    derive(m, flat);
+    np_fn *flat = np_inline_run(main, NULL), *laid = np_layout_run(flat);
     np_fn_free(flat);
+    derive(m, laid);
+    np_fn_free(laid);
     m->cx->pass = outer;
     return NP_OK;
 }
