@@ -47,6 +47,7 @@ static np_node *turn(np_rw *rw, const np_node *old, np_node *const *arg)
     *q++ = '-', *q++ = '>';
     memcpy(q, there, (size_t)rank);
     np_node *x = np_build_permute(rw->b, arg[0], there);
+    if (!x->name) x->name = arg[0]->name;
     np_extra how = {.attr = {np_dim_const(rw->b->cx, rank - 1), old->attr[1]}};
     rw->b->name = old->name;
     x = np_build_op(rw->b, NP_APPEND, 1, &x, &how);
