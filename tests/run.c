@@ -249,6 +249,16 @@ static int compare_pieces(const test *t, np_mod *m, const char *line)
     np_text_free(&why);
     return r;
 }
+/* What is derived goes through all passes, each compared with the one before it. */
+static int compare_stages(const test *t, const np_mod *m)
+{
+    np_pipeline_opts o = {.knobs = t->knobs, .eval = true};
+    for (int i = 0; i < m->nfns; i++)
+        if (strcmp(m->fn[i]->name, "main") != 0) np_fn_free(np_pipeline_run(m->fn[i], &o));
+    if (!m->cx->nerrors) return PASSED;
+    np_diag_print(m->cx, NP_ERROR, stdout);
+    return fail(t, "a pass changes the answer");
+}
 static int compare_answers(const test *t, np_mod *before, np_mod *after)
 {
     const char *p = t->text, *end = t->text + t->split;
@@ -259,7 +269,7 @@ static int compare_answers(const test *t, np_mod *before, np_mod *after)
         p = strchr(p, '\n');
         if (p) p++;
     }
-    return r;
+    return r == PASSED && strcmp(t->kind, "stream") == 0 ? compare_stages(t, after) : r;
 }
 static int check_notes(const test *t, const np_cx *cx)
 {
