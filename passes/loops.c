@@ -89,6 +89,14 @@ static int grows(const np_fn *f, int i)
         if (was->dim[k] != now->dim[k]) return k;
     return -1;
 }
+/* Rows for `past` positions and those of the longest call, in every entry alike: @step and @prefill share the state. */
+static const np_dim *capacity(np_cx *cx, const np_dim *past)
+{
+    const np_dim **sym;
+    for (int i = 0, n = np_dim_syms(cx, &sym); i < n; i++)
+        if (sym[i]->role == NP_ROLE_TIME) return np_dim_add(cx, past, sym[i]);
+    return np_dim_add(cx, past, np_dim_const(cx, 1));
+}
 static void make_params(np_lower *l)
 {
     const np_fn *f = l->old;
@@ -101,7 +109,7 @@ static void make_params(np_lower *l)
         if (state >= 0 && (now->grow[state] = grows(f, state)) >= 0) {
             int k = now->grow[state];
             int64_t lo, hi;
-            np_dim_range(f->top.last->arg[f->nouts + state]->type->dim[k], &lo, &hi);
+            np_dim_range(capacity(l->cx, t->dim[k]), &lo, &hi);
             t = np_type_set(l->cx, t, k, np_dim_const(l->cx, hi));
         }
         l->b->loc = p->loc;
