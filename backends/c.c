@@ -134,7 +134,7 @@ static np_status emit(np_cx *cx, const np_program *p, np_text *out)
     if (c.entries.n) np_text_put(&body, c.entries.s, c.entries.n);
 
     put_comment(out, p);
-    if (p->runtime) np_text_add(out, "#define _POSIX_C_SOURCE 200809L\n");
+    if (p->runtime) np_text_add(out, "#define _XOPEN_SOURCE 700\n");
     np_text_add(out, "#include <math.h>\n#include <stdbool.h>\n#include <stddef.h>\n#include "
                      "<stdint.h>\n#include <string.h>\n");
     if (p->runtime) {

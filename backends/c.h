@@ -108,7 +108,9 @@ np_ccall np_ckernel_call(np_cfile *c, const np_fn *f, const np_node *g);
 /* ---- c_entry.c: entries and the model's table. */
 void np_centry_put(np_cfile *c, const np_fn *f);
 void np_centry_table(np_cfile *c);
-int64_t np_centry_state(np_cx *cx, const np_fn *f, int state); /* offset in the block; of nstates: its size */
+const np_type *np_centry_type(const np_fn *f, int state); /* as it lies in the block of states */
+int64_t np_centry_state(const np_fn *f, int state);       /* its offset there; of nstates: the block's size */
+const np_type *np_centry_layout(const np_fn *f, const np_node *buf); /* any buffer's type in memory */
 
 /* ---- lib.c */
 np_lib *np_lib_load(np_cx *cx, const np_program *p); /* compiles the C text, and loads it */

@@ -29,16 +29,35 @@ static bool taken(const entry *e, const char *s)
     return np_creserved(s) || strcmp(s, "in") == 0 || strcmp(s, "out") == 0 || strcmp(s, "state") == 0 ||
            strcmp(s, "work") == 0;
 }
-/* State i's offset in the block. */
-int64_t np_centry_state(np_cx *cx, const np_fn *f, int state)
+/* ---- the block of states */
+/* prefill and step read what the other wrote, but one is made for more new
+ * positions than the other: the axis that grows has room for the larger one. */
+const np_type *np_centry_type(const np_fn *f, int state)
+{
+    const np_type *t = f->top.param[f->ninputs + state]->type;
+    bool prefill = strcmp(f->name, "prefill") == 0, step = strcmp(f->name, "step") == 0;
+    const np_fn *other = prefill || step ? np_mod_fn(f->mod, prefill ? "step" : "prefill") : NULL;
+    int k = f->grow ? f->grow[state] : -1;
+    if (k < 0 || !other || other->stage != NP_STAGE_PLACED || other->nstates != f->nstates) return t;
+    const np_type *u = other->top.param[other->ninputs + state]->type;
+    return u->dim[k]->k > t->dim[k]->k ? np_type_set(f->cx, t, k, u->dim[k]) : t;
+}
+int64_t np_centry_state(const np_fn *f, int state)
 {
     int64_t at = 0, lo, hi;
     for (int i = 0; i < state; i++) {
-        const np_type *t = f->top.param[f->ninputs + i]->type;
-        np_dim_range(np_type_count(cx, t), &lo, &hi);
+        const np_type *t = np_centry_type(f, i);
+        np_dim_range(np_type_count(f->cx, t), &lo, &hi);
         at += (hi * np_dtype_size(t->dtype) + 63) / 64 * 64;
     }
     return at;
+}
+/* A buffer's type as it lies in memory. */
+const np_type *np_centry_layout(const np_fn *f, const np_node *buf)
+{
+    for (int i = 0; buf->op == NP_PARAM && i < f->nstates; i++)
+        if (f->top.param[f->ninputs + i] == buf) return np_centry_type(f, i);
+    return buf->type;
 }
 static const char *where(entry *e, const np_node *buf, bool cast)
 {
@@ -56,8 +75,7 @@ static const char *where(entry *e, const np_node *buf, bool cast)
     }
     if (i < f->ninputs + f->nstates) {
         e->state = true;
-        return np_ctext(&e->mem, "(%s *)(state + %lld)", type,
-                        (long long)np_centry_state(e->c->cx, f, i - f->ninputs));
+        return np_ctext(&e->mem, "(%s *)(state + %lld)", type, (long long)np_centry_state(f, i - f->ninputs));
     }
     e->out = true;
     return np_ctext(&e->mem, "out[%d]", i - f->ninputs - f->nstates);
@@ -83,7 +101,7 @@ static const char *pointer_to(entry *e, const np_node *buf, const char *hint)
     int i = 0;
     while (read_only && i < e->f->ninputs && e->f->top.param[i] != buf) i++;
     read_only &= i < e->f->ninputs;
-    const char *shape = np_cshape(&e->mem, e->c->cx, buf->type);
+    const char *shape = np_cshape(&e->mem, e->c->cx, np_centry_layout(e->f, buf));
     np_text_add(&e->head, "    %s%s *%s = %s;%s%s%s\n", read_only ? "const " : "", np_ctype(buf->type->dtype),
                 s, where(e, buf, true), *shape ? " /* " : "", shape, *shape ? " */" : "");
     return e->var[buf->id] = s;
@@ -173,13 +191,13 @@ static bool port_dim(const np_cfile *c, const np_dim *d, int64_t *out)
     *out = d == c->T ? -1 : d == c->N ? -3 : c->T && c->N && d == np_dim_add(c->cx, c->N, c->T) ? -2 : 0;
     return *out != 0;
 }
-static void put_ports(np_cfile *c, const char *what, int n, np_node *const *param)
+static void put_ports(np_cfile *c, const np_fn *f, const char *what, int n, np_node *const *param)
 {
     if (n == 0) return;
     np_text *o = &c->entries;
     np_text_add(o, "static const np_rt_port %s_%s[] = {\n", c->prefix, what);
     for (int i = 0; i < n; i++) {
-        const np_type *t = param[i]->type;
+        const np_type *t = np_centry_layout(f, param[i]);
         np_text_add(o, "    {\"%s\", %d, %d, {", param[i]->name ? param[i]->name : "", (int)t->dtype,
                     t->rank);
         for (int k = 0; k < t->rank; k++) {
@@ -218,7 +236,7 @@ static void put_init(np_cfile *c, const np_fn *init, const np_fn *f)
         o, "\nstatic void %s_start(void *const *in, char *state, char *work)\n{\n    void *const out[] = {",
         c->prefix);
     for (int i = 0; i < f->nstates; i++)
-        np_text_add(o, "%sstate + %lld", i ? ", " : "", (long long)np_centry_state(c->cx, f, i));
+        np_text_add(o, "%sstate + %lld", i ? ", " : "", (long long)np_centry_state(f, i));
     np_text_add(o, "};\n    %s_%s(0, 0, in, NULL, out, work);\n}\n", c->prefix, init->name);
 }
 void np_centry_table(np_cfile *c)
@@ -234,19 +252,19 @@ void np_centry_table(np_cfile *c)
     if (init && f->nstates) put_init(c, init, f);
     np_text_add(o,
                 "\n/* ---- the model as the runtime sees it: dtype, rank, sizes (-1 T, -2 N + T, -3 N) */\n");
-    put_ports(c, "inputs", f->ninputs, f->top.param);
-    put_ports(c, "outs", f->nouts, f->top.param + f->ninputs + f->nstates);
-    put_ports(c, "states", f->nstates, f->top.param + f->ninputs);
+    put_ports(c, f, "inputs", f->ninputs, f->top.param);
+    put_ports(c, f, "outs", f->nouts, f->top.param + f->ninputs + f->nstates);
+    put_ports(c, f, "states", f->nstates, f->top.param + f->ninputs);
     if (f->nstates) {
         np_text_add(o, "static const size_t %s_state_at[] = {", c->prefix);
         for (int i = 0; i < f->nstates; i++)
-            np_text_add(o, "%s%lld", i ? ", " : "", (long long)np_centry_state(c->cx, f, i));
+            np_text_add(o, "%s%lld", i ? ", " : "", (long long)np_centry_state(f, i));
         np_text_add(o, "};\n");
     }
     np_text_add(o, "const np_rt_model np_rt_this = {\n    .name = \"%s\",\n    .id = UINT64_C(0x%016llx),\n",
                 c->p->mod->name ? c->p->mod->name : c->prefix, (unsigned long long)identity(c, f));
     np_text_add(o, "    .state_bytes = %lld,\n    .work_bytes = %lld,\n",
-                (long long)np_centry_state(c->cx, f, f->nstates), (long long)work);
+                (long long)np_centry_state(f, f->nstates), (long long)work);
     hi = 1;
     if (c->T) np_dim_range(c->T, &lo, &hi);
     np_text_add(o, "    .max_T = %lld,\n", (long long)hi);

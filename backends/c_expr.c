@@ -304,7 +304,7 @@ static void shift(np_ckernel *k, place *p, np_cexpr i)
 }
 const char *np_cexpr_place(np_ckernel *k, const np_node *buf, int n, np_node *const *index)
 {
-    const np_type *t = buf->type;
+    const np_type *t = np_centry_layout(k->f, buf);
     const char *name = k->var[buf->id];
     np_cx *cx = k->file->cx;
     if (n == 0) return np_ctext(k->mem, "%s[0]", name);

@@ -409,7 +409,7 @@ static const char *signature(np_ckernel *k, const char *fn)
     for (i = 0; i < k->nparams; i++) {
         const np_cparam *p = &k->param[i];
         bool more = i + 1 < k->nparams || k->uses_T || k->uses_N;
-        const char *shape = np_cshape(k->mem, k->file->cx, p->buf->type);
+        const char *shape = np_cshape(k->mem, k->file->cx, np_centry_layout(k->f, p->buf));
         s = np_ctext(k->mem, "%s%*s%s%s *restrict %s%s%s%s%s", s, i ? width : 0, "",
                      p->written ? "" : "const ", np_ctype(p->buf->type->dtype), p->name, more ? "," : ")",
                      *shape ? " /* " : "", shape, *shape ? " */\n" : "\n");

@@ -171,11 +171,11 @@ static bool put_inputs(call *c, np_tensor *in)
         in[i].dtype = d;
         move(&in[i], c->in[i].p, -1, 1, true);
     }
-    if (!take(c->cx, &c->state, np_centry_state(c->cx, f, f->nstates)) || !take(c->cx, &c->work, f->work))
+    if (!take(c->cx, &c->state, np_centry_state(f, f->nstates)) || !take(c->cx, &c->work, f->work))
         return false;
     for (int i = 0; i < f->nstates; i++) {
         np_tensor *t = &in[f->ninputs + i];
-        const np_type *type = f->top.param[f->ninputs + i]->type;
+        const np_type *type = np_centry_type(f, i);
         int g = grows(f, i);
         if (g >= 0 && c->N + c->T > type->dim[g]->k) {
             np_error(c->cx, f->loc, "%lld positions; code was made for %lld", (long long)(c->N + c->T),
@@ -183,7 +183,7 @@ static bool put_inputs(call *c, np_tensor *in)
             return false;
         }
         t->dtype = type->dtype;
-        move(t, (char *)c->state.p + np_centry_state(c->cx, f, i), g, g < 0 ? 1 : type->dim[g]->k, true);
+        move(t, (char *)c->state.p + np_centry_state(f, i), g, g < 0 ? 1 : type->dim[g]->k, true);
     }
     return true;
 }
@@ -206,8 +206,8 @@ static void get_outputs(call *c, np_tensor *out)
     for (int i = 0; i < f->nouts; i++) move(&out[i], c->out[i].p, -1, 1, false);
     for (int i = 0; i < f->nstates; i++) {
         int g = grows(f, i);
-        move(&out[f->nouts + i], (char *)c->state.p + np_centry_state(c->cx, f, i), g,
-             g < 0 ? 1 : f->top.param[f->ninputs + i]->type->dim[g]->k, false);
+        move(&out[f->nouts + i], (char *)c->state.p + np_centry_state(f, i), g,
+             g < 0 ? 1 : np_centry_type(f, i)->dim[g]->k, false);
     }
 }
 static double now(void)
