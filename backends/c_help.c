@@ -98,11 +98,11 @@ static const struct row {
      "    bits = (bits - (fabs(f) > fabs(x))) | 1;\n"
      "    memcpy(&f, &bits, sizeof f);\n    return f;\n}\n"},
     {"min", F, "",
-     "static inline $T np_min_$S($T a, $T b) /* NaN if either is */\n{\n    return (a < b) | (a != a) ? a : "
-     "b;\n}\n"},
+     "static inline $T np_min_$S($T a, $T b) /* NaN if either is */\n{\n    const $T m = a < b ? a : b;\n"
+     "    return a != a ? a : m;\n}\n"},
     {"max", F, "",
-     "static inline $T np_max_$S($T a, $T b) /* NaN if either is */\n{\n    return (a > b) | (a != a) ? a : "
-     "b;\n}\n"},
+     "static inline $T np_max_$S($T a, $T b) /* NaN if either is */\n{\n    const $T m = a > b ? a : b;\n"
+     "    return a != a ? a : m;\n}\n"},
     {"mod", F, "",
      "static inline $T np_mod_$S($T a, $T b) /* has the sign of b */\n{\n"
      "    const $T r = fmod$F(a, b);\n    return r != 0 && (r < 0) != (b < 0) ? r + b : r;\n}\n"},

@@ -16,7 +16,7 @@
 
 #include <string.h>
 
-enum { SUMS = 8, ROWS = 8 };
+enum { SUMS = 8, ROWS = 8, WIDE = 32, MIDDLE = 16, NARROW = 4 }; /* lanes where a size is not constant */
 typedef struct tile {
     np_lower *l;
     const np_node *root;
@@ -278,39 +278,46 @@ static void across_lanes(tile *t, const np_ix *at, int width)
     choose_rows(t);
     row_loops(t, 0);
 }
-static void across(tile *t)
+/* From `from` on in blocks of w lanes; where they end. */
+static const np_dim *across_blocks(tile *t, const np_dim *from, int64_t w)
 {
     np_lower *l = t->l;
-    const np_dim *d = t->root->type->dim[t->rank - 1], *width;
-    int64_t n, w = l->k->lanes;
-    bool known = np_dim_int(d, &n);
-    if (known && w > n) w = n;
-    if (!known && w > 16) w = 16;
-    width = np_dim_const(l->cx, w);
-    const np_dim *blocks = np_dim_floor(l->cx, d, w), *rest = np_dim_mul(l->cx, blocks, width);
-    int b = np_loops_var(l, blocks), i = np_loops_var(l, width), v = np_loops_var(l, d);
-    l->var[v].hi = b, l->var[v].lo = i, l->var[v].p = width;
-    t->lane = i;
-    if (np_dim_is(blocks, 1))
-        across_lanes(t, np_loops_ix(l, i), (int)w);
-    else {
+    int kept = l->nvars;
+    const np_dim *d = t->root->type->dim[t->rank - 1], *width = np_dim_const(l->cx, w), *zero = np_dim_const(l->cx, 0);
+    int64_t n, first;
+    const np_dim *end = np_dim_mul(l->cx, np_dim_floor(l->cx, d, w), width); /* where sizes vary, from is a multiple of w */
+    if (np_dim_int(d, &n) && np_dim_int(from, &first)) end = np_dim_const(l->cx, first + (n - first) / w * w);
+    int b = np_loops_var(l, end), i = t->lane = np_loops_var(l, width), v = np_loops_var(l, d);
+    if (end == from) return end;
+    if (end == np_dim_add(l->cx, from, width)) { /* a single one */
+        across_lanes(t, np_loops_ix_add(l, np_loops_ix(l, i), from), (int)w);
+    } else {
+        l->var[b].from = from == zero ? NULL : from, l->var[b].step = width;
+        l->var[v].hi = b, l->var[v].lo = i, l->var[v].p = np_dim_const(l->cx, 1);
         np_node *loop = np_loops_open(l, b);
         across_lanes(t, np_loops_ix(l, v), (int)w);
         np_loops_close(l, loop);
     }
-    if (rest == d) return;
-    if (known) { /* a narrower block */
-        int64_t k;
-        np_dim_int(rest, &k);
-        i = t->lane = np_loops_var(l, np_dim_const(l->cx, n - k));
-        across_lanes(t, np_loops_ix_add(l, np_loops_ix(l, i), rest), (int)(n - k));
+    l->nvars = kept;
+    return end;
+}
+static void across(tile *t)
+{
+    np_lower *l = t->l;
+    const np_dim *d = t->root->type->dim[t->rank - 1], *end = np_dim_const(l->cx, 0);
+    int64_t n, done, w = l->k->lanes;
+    if (np_dim_int(d, &n)) { /* wide blocks and a last one of what is left */
+        end = across_blocks(t, end, w < n ? w : n);
+        np_dim_int(end, &done);
+        if (done < n) across_blocks(t, end, n - done);
         return;
     }
+    for (w = w < MIDDLE ? w : MIDDLE; w >= NARROW; w = w == NARROW ? 1 : NARROW) end = across_blocks(t, end, w);
     np_node *loop[NP_RANK]; /* one by one */
     int from = l->nvars;
     for (int k = 0; k < t->rank; k++) {
         int one = np_loops_var(l, t->root->type->dim[k]);
-        if (k == t->rank - 1) l->var[one].from = rest;
+        if (k == t->rank - 1) l->var[one].from = end;
         loop[k] = np_loops_open(l, one);
         t->at[k] = np_loops_ix(l, one);
     }
@@ -320,58 +327,69 @@ static void across(tile *t)
 }
 
 /* ---- along */
-/* The lanes of acc into one: halves added to halves. */
-static np_node *gather_lanes(np_lower *l, np_op op, np_node *acc, int lanes)
+/* Halves of acc added to halves until `left` lanes are. */
+static void halve(np_lower *l, np_op op, np_node *acc, int lanes, int left)
 {
-    np_node *zero = np_build_int(l->b, 0);
-    for (int half = lanes / 2; half > 1; half /= 2) {
-        np_node *loop, *i = lane_loop(l, half, &loop),
-                       *j = np_build_2(l->b, NP_ADD, i, np_build_int(l->b, half));
+    for (int half = lanes / 2; half >= left; half /= 2) {
+        np_node *loop, *i = lane_loop(l, half, &loop), *j = np_build_2(l->b, NP_ADD, i, np_build_int(l->b, half));
         add(l, op, acc, i, np_build_load(l->b, acc, 1, &j));
         np_loops_close(l, loop);
     }
-    np_node *one = np_build_int(l->b, 1);
-    if (lanes == 1) return np_build_load(l->b, acc, 1, &zero);
-    return np_build_2(l->b, op, np_build_load(l->b, acc, 1, &zero), np_build_load(l->b, acc, 1, &one));
 }
+/* The terms from `from` on, in blocks of w lanes into acc; where they end. */
+static const np_dim *along_lanes(tile *t, np_sum *s, np_node *acc, const np_dim *from, int64_t w)
+{
+    np_lower *l = t->l;
+    int last = s->var[s->n - 1], kept = l->nvars;
+    np_var *v = &l->var[last];
+    const np_dim *width = np_dim_const(l->cx, w);
+    const np_dim *end = np_dim_mul(l->cx, np_dim_floor(l->cx, v->n, w), width); /* from is a multiple of w */
+    int b = np_loops_var(l, end), i = np_loops_var(l, width);
+    l->var[b].from = from, l->var[b].step = width;
+    v->hi = b, v->lo = i, v->p = np_dim_const(l->cx, 1);
+    np_loops_sum_at(l, s, t->at);
+    np_node *loop[2 * NP_RANK], *in;
+    for (int k = 0; k < s->n; k++) loop[k] = np_loops_open(l, k == s->n - 1 ? b : s->var[k]);
+    l->var[i].at = lane_loop(l, (int)w, &in);
+    add(l, np_loops_sum_op(s->x), acc, l->var[i].at, np_loops_sum_term(l, s));
+    np_loops_close(l, in);
+    for (int k = s->n - 1; k >= 0; k--) np_loops_close(l, loop[k]);
+    v->hi = v->lo = -1;
+    l->nvars = kept;
+    return end;
+}
+/* Wide blocks first, then narrow ones into the first lanes, then one by one. */
 static np_node *sum_along(tile *t, np_sum *s)
 {
     np_lower *l = t->l;
-    int from = l->nvars;
+    int kept = l->nvars;
     np_loops_sum_vars(l, s->x, s);
     np_var *v = &l->var[s->var[s->n - 1]];
-    const np_dim *d = v->n;
     int64_t n, w = l->k->lanes;
-    bool fixed = np_dim_int(d, &n);
-    if (!fixed)
-        w = 16;
-    else
-        while (w > n) w /= 2;
-    np_node *start = np_loops_sum_start(l, s->x), *r = start;
-    if (w >= 4) {
-        const np_dim *width = np_dim_const(l->cx, w), *blocks = np_dim_floor(l->cx, d, w);
-        const np_dim *rest = np_dim_mul(l->cx, blocks, width);
-        int b = np_loops_var(l, blocks), i = np_loops_var(l, width);
-        v->hi = b, v->lo = i, v->p = width;
-        np_loops_sum_at(l, s, t->at);
-        np_node *acc = local(l, s->x, (int)w), *loop[2 * NP_RANK], *in;
-        fill(l, acc, (int)w, start);
-        for (int k = 0; k < s->n; k++) loop[k] = np_loops_open(l, k == s->n - 1 ? b : s->var[k]);
-        l->var[i].at = lane_loop(l, (int)w, &in);
-        add(l, np_loops_sum_op(s->x), acc, l->var[i].at, np_loops_sum_term(l, s));
-        np_loops_close(l, in);
-        for (int k = s->n - 1; k >= 0; k--) np_loops_close(l, loop[k]);
-        r = gather_lanes(l, np_loops_sum_op(s->x), acc, (int)w);
-        if (rest == d) {
-            l->nvars = from;
-            return r;
+    bool fixed = np_dim_int(v->n, &n);
+    np_op op = np_loops_sum_op(s->x);
+    if (!fixed && w > WIDE) w = WIDE;
+    while (fixed && w > n) w /= 2;
+    np_node *r = np_loops_sum_start(l, s->x);
+    const np_dim *end = np_dim_const(l->cx, 0);
+    if (w >= NARROW) {
+        np_node *acc = local(l, s->x, (int)w);
+        fill(l, acc, (int)w, r);
+        end = along_lanes(t, s, acc, end, w);
+        if (end != v->n && w > NARROW) {
+            halve(l, op, acc, (int)w, NARROW);
+            end = along_lanes(t, s, acc, end, w = NARROW);
         }
-        v->hi = v->lo = -1;
-        v->from = rest;
+        halve(l, op, acc, (int)w, 2);
+        np_node *at[2] = {np_build_int(l->b, 0), np_build_int(l->b, 1)};
+        r = np_build_2(l->b, op, np_build_load(l->b, acc, 1, &at[0]), np_build_load(l->b, acc, 1, &at[1]));
     }
-    np_loops_sum_at(l, s, t->at);
-    r = np_loops_sum_carry(l, s, r);
-    l->nvars = from;
+    if (end != v->n) {
+        v->from = end;
+        np_loops_sum_at(l, s, t->at);
+        r = np_loops_sum_carry(l, s, r);
+    }
+    l->nvars = kept;
     return r;
 }
 static void along(tile *t)
