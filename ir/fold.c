@@ -98,6 +98,15 @@ static np_node *fold_const(const req *r)
 }
 
 /* ---- elementwise identities */
+/* max(min(x, 0), 2) is 2 whatever x is: how an index is kept inside an axis of size 1. */
+static np_node *fold_clamp(const req *r)
+{
+    const np_node *a = r->arg[0], *inner = a->nargs == 2 ? a->arg[1] : NULL;
+    np_node *b = r->arg[1];
+    bool low = r->op == NP_MAX;
+    if (!is_integer(a) || !is_splat(b) || a->op != (low ? NP_MIN : NP_MAX) || !is_splat(inner)) return NULL;
+    return (low ? inner->num <= b->num : inner->num >= b->num) ? b : NULL;
+}
 static np_node *fold_arith(const req *r)
 {
     np_node *a = r->arg[0], *b = r->n > 1 ? r->arg[1] : NULL;
@@ -129,7 +138,7 @@ static np_node *fold_arith(const req *r)
                : is_num(b, -1)   ? np_build_1(r->b, NP_RECIP, a)
                                  : NULL;
     case NP_MIN:
-    case NP_MAX: return a == b ? a : NULL;
+    case NP_MAX: return a == b ? a : fold_clamp(r);
     case NP_LE:
     case NP_EQ: return a == b && !is_float(a) ? np_build_num(r->b, r->t, 1) : NULL; /* a NaN is not itself */
     case NP_LT:
