@@ -183,7 +183,8 @@ int np_eval_main(np_cx *cx, const np_options *o)
     eval e = {.cx = cx, .o = o, .job = {.cx = cx, .o = o}};
     if (!o->in) return np_options_wrong("eval", "--in FILE is missing: the inputs, by name");
     if (o->rounded && (!o->via || strcmp(o->via, "interp") != 0))
-        return np_options_wrong("eval", "--rounded is about --via interp; compiled code computes in the declared types");
+        return np_options_wrong(
+            "eval", "--rounded is about --via interp; compiled code computes in the declared types");
     np_status st = run(&e);
     np_lib_free(e.lib);
     np_job_free(&e.job);

@@ -78,6 +78,26 @@ static int print_vocab(const char *path, const np_vocab *v)
     return NP_EXIT_DONE;
 }
 
+/* As runtime/rt_state.c writes it; whether its sum is right, the program that loads it says. */
+static int print_state(np_cx *cx, const char *path, const unsigned char *p, size_t n)
+{
+    uint64_t h[6]; /* order of bytes, model, tokens, vocabulary, bytes of state, are there logits */
+    if (n < 8 + sizeof h) {
+        np_error(cx, (np_loc){.file = np_str_new(cx, path)}, "a saved state that is cut off");
+        return NP_EXIT_INPUT;
+    }
+    memcpy(h, p + 8, sizeof h);
+    if (h[0] != 0x0102030405060708u) {
+        np_error(cx, (np_loc){.file = np_str_new(cx, path)},
+                 "a saved state of a machine with another order of bytes");
+        return NP_EXIT_INPUT;
+    }
+    printf("%s: saved state, version %d\n  model %016" PRIx64 "\n  %" PRIu64
+           " tokens of a vocabulary of %" PRIu64 "\n  %" PRIu64 " bytes of state%s\n",
+           path, p[7], h[1], h[2], h[3], h[4], h[5] ? ", logits of the last token" : "");
+    return NP_EXIT_DONE;
+}
+
 int np_info_main(np_cx *cx, const np_options *o)
 {
     const char *path = o->arg[0], *dot = strrchr(path, '.');
@@ -87,6 +107,7 @@ int np_info_main(np_cx *cx, const np_options *o)
     const unsigned char *p = np_file_read(cx, path, &n);
     if (!p) return NP_EXIT_INPUT;
     if (dot && strcmp(dot, ".np") == 0) return print_module(cx, path, p, n);
+    if (n >= 7 && memcmp(p, "neap st", 7) == 0) return print_state(cx, path, p, n);
     np_cx *quiet = np_cx_new(); /* a tokenizer has no mark: it is one if it reads as one */
     const np_vocab *v = np_vocab_parse(quiet, path, p, n, -1);
     int status = v ? print_vocab(path, v) : print_checkpoint(cx, path);

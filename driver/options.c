@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum { FLAG, TEXT, COUNT, CHOICE, SETTING } kind;
+typedef enum { FLAG, TEXT, COUNT, CHOICE, SETTING, PASS } kind;
 typedef struct option {
     const char *name;
     char letter;
@@ -46,9 +46,9 @@ static const option options[] = {
     {"target", 0, CHOICE, targets + 1, AT(target), 0, 0,
      "the machine that it runs on (neap targets): any, or one like this"},
     {"backend", 0, CHOICE, "c|null", AT(backend), 0, 0, "what spells it; null: nothing is written"},
-    {"print-before", 0, TEXT, "PASS", AT(print_before), 0, 0,
+    {"print-before", 0, PASS, "PASS", AT(print_before), 0, 0,
      "show every function before that pass (or `all`)"},
-    {"print-after", 0, TEXT, "PASS", AT(print_after), 0, 0, "show every function after that pass (or `all`)"},
+    {"print-after", 0, PASS, "PASS", AT(print_after), 0, 0, "show every function after that pass (or `all`)"},
     {"time", 0, FLAG, NULL, AT(time), 0, 0, "time every pass"},
     {"eval", 0, FLAG, NULL, AT(eval), 0, 0,
      "interpret before and after every pass; name the first that changes an answer"},
@@ -121,6 +121,17 @@ static np_status keep_count(const np_command *c, const option *o, const char *v,
     return NP_OK;
 }
 
+static np_status check_pass(const np_command *c, const option *o, const char *v)
+{
+    np_text all = {0};
+    if (np_pass_find(v) || strcmp(v, "all") == 0) return NP_OK;
+    for (const np_pass *p = np_passes; p->name; p++) np_text_add(&all, "%s, ", p->name);
+    np_options_wrong(c->name, "--%s: there is no pass '%s'; there are %sor all of them: all", o->name, v,
+                     all.s);
+    np_text_free(&all);
+    return NP_FAIL;
+}
+
 static np_status keep(np_cx *cx, const np_command *c, const option *o, const char *v, np_options *out)
 {
     switch (o->kind) {
@@ -133,6 +144,9 @@ static np_status keep(np_cx *cx, const np_command *c, const option *o, const cha
                              strchr(o->takes, '|') ? "one of " : "", o->takes, v);
             return NP_FAIL;
         }
+        break;
+    case PASS:
+        if (check_pass(c, o, v)) return NP_FAIL;
         break;
     case TEXT:
         if (*v) break;

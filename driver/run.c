@@ -47,9 +47,11 @@ static np_str program(np_job *j, const np_text *text)
 {
     np_cx *cx = j->cx;
     np_str dir = cache(cx), cc = dir ? np_cc_find(cx) : NULL;
+    const char *named = getenv("CC"); /* flags may follow the compiler's name in it */
     struct stat st;
     if (!cc) return NULL;
     uint64_t a = hash(0xcbf29ce484222325u, text->s, text->n), b = hash(0x84222325cbf29ce4u, cc, strlen(cc));
+    if (named) b = hash(b, named, strlen(named) + 1);
     b = hash(b, j->target->cflags, strlen(j->target->cflags));
     if (stat(cc, &st) == 0) {
         int64_t seen[2] = {(int64_t)st.st_size, (int64_t)st.st_mtime};

@@ -251,7 +251,7 @@ typedef struct np_extra {
     const double *data; /* copied */
     const np_type *type;
 } np_extra;
-np_node *np_build_op(np_build *b, np_op op, int nargs, np_node *const *arg, const np_extra *x);
+np_node *np_build_op(np_build *b, np_op op, int nargs, np_node *const *arg, const np_extra *given);
 /* Shorthands for the everyday ones. */
 np_node *np_build_num(np_build *b, const np_type *t, double v);
 np_node *np_build_list(np_build *b, const np_type *t, const double *v);
@@ -286,7 +286,7 @@ void np_build_store(np_build *b, np_node *buf, np_node *v, int n, np_node *const
  * carried values, none for cond and group. else enters the second body.
  * close ends the current body with a yield, and the node after the last:
  * types it, puts it into the outer block and returns it. */
-np_node *np_build_open(np_build *b, np_op op, int nargs, np_node *const *arg, const np_extra *x);
+np_node *np_build_open(np_build *b, np_op op, int nargs, np_node *const *arg, const np_extra *given);
 void np_build_else(np_build *b, np_node *n, int nyields, np_node *const *yield);
 np_node *np_build_close(np_build *b, np_node *n, int nyields, np_node *const *yield);
 /* While the body of a scan is open: one more sequence operand (visible outside
@@ -380,7 +380,7 @@ np_tensor np_tensor_new(np_dtype d, int rank, const int64_t *dim); /* zeroed */
 void np_tensor_free(np_tensor *t);
 np_tensor np_tensor_copy(const np_tensor *t);
 int64_t np_tensor_count(const np_tensor *t);
-double np_half_to_double(np_dtype d, uint16_t bits); /* f16 or bf16 */
+double np_half_to_double(np_dtype d, uint16_t h); /* f16 or bf16 */
 double np_round_to(np_dtype d, double v); /* as an element of that type holds it */
 /* As a constant of that type is kept: a float with all digits, which are rounded
  * where it is used (exact evaluation has them all), unless that gives 0 or an

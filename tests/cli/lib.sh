@@ -15,7 +15,11 @@ export XDG_CACHE_HOME=$work/cache
 mkdir "$work/in" "$work/at" && cd "$work/at" || exit 1
 
 good() { passed=$((passed + 1)); }
-bad() { failed=$((failed + 1)); echo "FAIL ${BASH_SOURCE[2]##*/}:${BASH_LINENO[1]}: $*"; }
+bad() {
+    local at=$((${#BASH_SOURCE[@]} - 1))
+    failed=$((failed + 1))
+    echo "FAIL ${BASH_SOURCE[at]##*/}:${BASH_LINENO[at - 1]}: $*"
+}
 skip() { skipped=$((skipped + 1)); echo "SKIP $*"; }
 
 expect() {

@@ -1,0 +1,59 @@
+#!/bin/bash
+# neap check, explain and info.
+. "$(dirname "$0")/lib.sh"
+
+for m in gau llama gpt2 linear_attn gla gated_delta_rule mamba "$data/hf/llama" "$data/hf/gpt2" "$data/hf/llama3-rope"; do
+    expect 0 '^1[5-9] passed, 0 failed' "$neap" check "$m"
+done
+expect 0 '^ok +compiled: step by step = whole' "$neap" check gla
+expect 0 '^ok +a sequence changes no bit of another' "$neap" check linear_attn
+
+# a model that looks ahead has no step; one whose self-test expects something else fails
+cat >ahead.lua <<'L'
+local T, D = axis "T", axis("D", 3)
+return model {
+  build = function()
+    local x = input("x", { T, D })
+    local J = T:other()
+    return { y = (x + sum(x:over(T, J), J)):as { T, D } }
+  end,
+  tests = { sums = { sizes = { T = 2 }, inputs = { x = { 1, 2, 3, 4, 5, 6 } }, expect = { y = { 6, 9, 12, 9, 12, 15 } } } },
+}
+L
+expect 0 'no step: ' "$neap" check ahead.lua
+expect 0 '^4 passed, 0 failed|^3 passed, 0 failed' "$neap" check ahead.lua
+sed 's/15 }/16 }/' ahead.lua >wrong.lua
+expect 1 '^FAIL +test sums +6\.' "$neap" check wrong.lua
+expect 1 '[1-9] failed$' "$neap" check wrong.lua
+sed 's/x:over/x:ower/' ahead.lua >broken.lua
+expect 1 'broken.lua:6: error: ' "$neap" check broken.lua
+expect 1 'the size of axis H is not known' "$neap" check attn
+leaves ahead.lua wrong.lua broken.lua
+
+expect 0 '^weights: 57 tensors, 569856 numbers, 1139712 bytes$' "$neap" explain gau
+expect 0 '^  layers.0.S +f32\[4,64,64\] +at most 65536 bytes' "$neap" explain gau
+expect 0 '^  stream: .*gau.lua:[0-9]+: kept between calls' "$neap" explain gau
+expect 0 '^entry @step: [0-9]+ groups, ' "$neap" explain gau
+expect 0 'bytes in buffers, [0-9]+ in memory, [0-9]+ alive at once' "$neap" explain gau
+expect 0 'T\(not loaded\)|\(not loaded\)' "$neap" explain llama
+expect 0 '^no step: ' "$neap" explain attn --set causal=false --context 9 --set size.H=2 --set size.K=3 --set size.V=2 --set size.Q=2
+leaves
+
+expect 0 'hf, model_type llama' "$neap" info "$data/hf/llama"
+expect 0 '^  hidden_size = 48$' "$neap" info "$data/hf/llama"
+expect 0 '^57 tensors, 569856 numbers' "$neap" info "$root/models/gau/model.safetensors"
+expect 0 '^  params: ' "$neap" info "$data/mixers/gla-mild.safetensors"
+expect 0 'gau, weights included|gau  .*weights included' "$neap" models
+expect 1 'nope: error: cannot open' "$neap" info nope
+: >empty
+expect 1 'empty: error: ' "$neap" info empty
+printf 'GGUF1234' >x.gguf
+expect 1 'x.gguf: error: is a GGUF file' "$neap" info x.gguf
+printf 'dim T in 1..4 time\nfn @f(%%x f32[T]) {\n  %%y f32[T] = exp %%x\n  ret %%y\n}\n' >m.np
+expect 0 '@f: 1 inputs, 0 states, 1 outputs' "$neap" info m.np
+printf 'fn @f(' >bad.np
+expect 1 'bad.np:1: error: ' "$neap" info bad.np
+printf 'neap st\001' >cut.state
+expect 1 'cut.state: error: a saved state that is cut off' "$neap" info cut.state
+leaves empty x.gguf m.np bad.np cut.state
+finish
