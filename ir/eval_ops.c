@@ -74,13 +74,14 @@ static void along(const np_tensor *x, np_tensor *out, int axis, int64_t shift)
 static void reduce(np_eval_run *r, const np_node *n, const np_tensor *x, np_tensor *out)
 {
     split3 s = around(x, (int)n->attr[0]->k);
-    bool sum = n->sym[0] == 's', largest = strcmp(n->sym, "max") == 0;
+    bool sum = n->sym[0] == 's';
+    np_op op = sum ? NP_ADD : strcmp(n->sym, "max") == 0 ? NP_MAX : NP_MIN;
     for (int64_t a = 0; a < s.outer; a++)
         for (int64_t b = 0; b < s.inner; b++) {
-            double v = sum ? 0 : largest ? -INFINITY : INFINITY;
+            double v = np_fold_neutral(op, x->dtype);
             for (int64_t k = 0; k < s.n; k++) {
                 double w[2] = {v, x->data[(a * s.n + k) * s.inner + b]};
-                v = np_fold_number(sum ? NP_ADD : largest ? NP_MAX : NP_MIN, x->dtype, w);
+                v = np_fold_number(op, x->dtype, w);
                 if (!r->exact) v = np_round_to(x->dtype == NP_F16 || x->dtype == NP_BF16 ? NP_F32 : x->dtype, v);
                 if (sum) v = np_eval_shake(r, x->dtype, v);
             }

@@ -351,6 +351,9 @@ np_node *np_fold_node(np_build *b, np_op op, int nargs, np_node *const *arg, con
 /* One elementwise op on plain numbers as the type d has them (the meaning of
  * ops in constants and in the interpreter, f64 arithmetic). */
 double np_fold_number(np_op op, np_dtype d, const double *v);
+/* What a sum (ADD), MAX or MIN of nothing is: 0, and for integers the smallest
+ * or largest one, for floats an infinity. */
+double np_fold_neutral(np_op op, np_dtype d);
 
 /* ---- parse.c, print.c: text and modules, exact inverses up to renumbering. */
 np_mod *np_parse(np_cx *cx, const char *file, const char *text, size_t n); /* NULL and errors in cx */

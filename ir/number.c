@@ -104,6 +104,16 @@ static double quotient(np_op op, int64_t a, int64_t b)
     return op == NP_MOD ? (double)(down ? r + b : r) : (double)(down ? q - 1 : q);
 }
 
+double np_fold_neutral(np_op op, np_dtype d)
+{
+    int bits = 8 * np_dtype_size(d);
+    if (op == NP_ADD) return 0;
+    if (np_dtype_class(d) == 'F') return op == NP_MAX ? -(double)INFINITY : (double)INFINITY;
+    if (d == NP_U8) return op == NP_MAX ? 0 : 255;
+    /* of 64 bits the largest that a double holds */
+    return op == NP_MAX ? -ldexp(1, bits - 1) : ldexp(1, bits - 1) - (bits == 64 ? 1024 : 1);
+}
+
 double np_fold_number(np_op op, np_dtype d, const double *v)
 {
     double a = v[0], b = np_op_info(op)->nargs > 1 ? v[1] : 0;

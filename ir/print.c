@@ -61,7 +61,7 @@ static void put_number(np_text *o, np_dtype d, double v)
     char s[400];
     if (isnan(v)) np_text_add(o, "nan");
     else if (isinf(v)) np_text_add(o, v < 0 ? "-inf" : "inf");
-    else if (v == trunc(v) && fabs(v) < 1e15) np_text_add(o, "%.0f", v);
+    else if (v == trunc(v) && (fabs(v) < 1e15 || np_dtype_class(d) != 'F')) np_text_add(o, "%.0f", v);
     else {
         for (int digits = 1; digits <= 17; digits++) {
             snprintf(s, sizeof s, "%.*g", digits, v);

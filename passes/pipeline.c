@@ -1,6 +1,8 @@
 /* The pipeline: the rows of passes.def, one after the other. After each pass
- * the result is swept and checked against the stage that its row promises; what
- * does not hold is our bug and names the pass and the last good function.
+ * the result is copied (a value that a pass put into an enclosing block is then
+ * shared by all that stand behind it, as if the text were read back) and checked
+ * against the stage that its row promises; what does not hold is our bug and
+ * names the pass and the last good function.
  *
  * With opts.eval each pass is also interpreted before and after (pipeline_eval.c):
  * the first one that changes an answer is reported with np_error, so that the
@@ -57,8 +59,8 @@ static np_fn *apply(const np_fn *f, const np_pass *p, const np_pipeline_opts *o,
     if (f->stage != p->in) np_bug(cx, "%s wants @%s at another stage", p->name, f->name);
     show(f, p, "before", o->print_before);
     double start = now();
-    np_fn *r = p->run(f, &o->knobs);
-    np_fn_sweep(r);
+    np_fn *made = p->run(f, &o->knobs), *r = np_fn_copy(made);
+    np_fn_free(made);
     double took = now() - start;
     check(cx, r, p->out);
     show(r, p, "after", o->print_after);

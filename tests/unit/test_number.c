@@ -219,6 +219,23 @@ START_TEST(test_narrow_floats)
 }
 END_TEST
 
+START_TEST(test_neutral)
+{
+    for (int d = NP_I8; d < NP_NDTYPES; d++)
+        for (int op = NP_MIN; op <= NP_MAX; op++) {
+            double least = np_round_to((np_dtype)d, np_fold_neutral((np_op)op, (np_dtype)d));
+            for (double x = 0; x < 256; x += 51) {
+                double v[2] = {least, np_round_to((np_dtype)d, x)};
+                ck_assert_double_eq(np_fold_number((np_op)op, (np_dtype)d, v), v[1]);
+            }
+        }
+    ck_assert_double_eq(np_fold_neutral(NP_MAX, NP_I8), -128);
+    ck_assert_double_eq(np_fold_neutral(NP_MIN, NP_I32), 2147483647);
+    ck_assert_double_eq(np_fold_neutral(NP_MAX, NP_U8), 0);
+    ck_assert_double_eq(np_fold_neutral(NP_ADD, NP_F32), 0);
+}
+END_TEST
+
 START_TEST(test_constants)
 {
     ck_assert_double_eq(np_round_const(NP_F32, 0.1), 0.1); /* all digits, until it is used */
@@ -239,6 +256,6 @@ int main(void)
 {
     const TTest *const tests[] = {
         test_small_integers,      test_wide_integers, test_bools,         test_floats_keep_their_digits,
-        test_floats_at_the_edges, test_casts,         test_narrow_floats, test_constants};
+        test_floats_at_the_edges, test_casts,         test_narrow_floats, test_neutral,      test_constants};
     return run_tests("number", setup, teardown, tests, NP_LEN(tests));
 }
