@@ -49,7 +49,8 @@ static np_clevel operand_level(const char *form, char which)
 {
     const char *p = form; /* where the operand stands: a letter that is no part of a name */
     while (*p != which || isalpha((unsigned char)p[1]) || (p > form && isalpha((unsigned char)p[-1]))) p++;
-    if (p > form && (p[1] == ')' || p[1] == ',')) return NP_C_CHOICE;
+    bool begins = p > form && (p[-1] == '(' || (p[-1] == ' ' && p[-2] == ','));
+    if (begins && (p[1] == ')' || p[1] == ',')) return NP_C_CHOICE; /* an argument of its own */
     switch (level_of(form)) {
     case NP_C_UNARY: return NP_C_PRIMARY;
     case NP_C_ADD: return which == 'a' ? NP_C_ADD : NP_C_MUL;

@@ -187,6 +187,15 @@ static void run_loop(np_eval_run *r, const np_node *n)
 }
 
 /* ---- memory */
+/* A clamped index is 0 where an axis has no elements: there is nothing to load,
+ * and what is loaded is not selected. */
+static bool nothing_there(np_eval_run *r, const np_node *load)
+{
+    const np_tensor *b = value(r, load->arg[0]);
+    for (int i = 0; i < b->rank; i++)
+        if (b->dim[i] == 0 && value(r, load->arg[1 + i])->data[0] == 0) return true;
+    return false;
+}
 static double *cell(np_eval_run *r, const np_node *n, int first)
 {
     const np_tensor *b = value(r, n->arg[0]);
@@ -273,8 +282,8 @@ static void run_node(np_eval_run *r, const np_node *n)
     case NP_ALLOC: run_alloc(r, n); return;
     case NP_WEIGHT: run_weight(r, n); return;
     case NP_LOAD: {
-        double *at = cell(r, n, 1);
-        make(r, n)->data[0] = *at;
+        double v = nothing_there(r, n) ? NAN : *cell(r, n, 1);
+        make(r, n)->data[0] = v;
         return;
     }
     case NP_STORE: *cell(r, n, 2) = np_eval_round(r, n->arg[0]->type->dtype, value(r, n->arg[1])->data[0]); return;

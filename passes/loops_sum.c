@@ -26,7 +26,7 @@ np_op np_loops_sum_op(const np_node *x)
 np_node *np_loops_sum_start(np_lower *l, const np_node *x)
 {
     np_op op = np_loops_sum_op(x);
-    double v = op == NP_ADD ? 0 : op == NP_MAX ? -(double)INFINITY : (double)INFINITY;
+    double v = np_fold_neutral(op, x->type->dtype);
     return np_loops_num(l, x->type->dtype, v);
 }
 /* New variables for what x sums; the last one runs fastest through memory. */

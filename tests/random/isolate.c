@@ -1,14 +1,20 @@
 /* A child process runs the checks and reports through shared memory; its last
  * words on stderr become the reason if it does not end well. */
 #include "isolate.h"
+#include "native.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SECONDS = 20 };
+enum { SECONDS = 20, SECONDS_NATIVE = 300 };
+typedef struct shared { /* with the parent */
+    int at;
+    rn_report r[RN_BATCH];
+} shared;
 
 static void last_words(FILE *f, char *why, size_t n)
 {
@@ -17,33 +23,64 @@ static void last_words(FILE *f, char *why, size_t n)
     why[got] = 0;
     why[strcspn(why, "\n")] = 0; /* what follows is the last good function */
 }
-void rn_isolate(const char *text, const char *until, rn_outcome *out)
+static void describe_end(int status, FILE *err, rn_report *r)
 {
-    rn_report *r = mmap(NULL, sizeof *r, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    FILE *err = tmpfile();
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+        snprintf(r->kind, sizeof r->kind, "does not end");
+    else if (WIFSIGNALED(status))
+        snprintf(r->kind, sizeof r->kind, "signal %d", WTERMSIG(status));
+    else
+        snprintf(r->kind, sizeof r->kind, "status %d", WEXITSTATUS(status));
+    last_words(err, r->why, sizeof r->why);
+}
+/* The child's own part; never returns. */
+static void child(shared *s, const char *const *text, int n, const char *until, bool native)
+{
+    alarm(native ? SECONDS_NATIVE : SECONDS);
+    if (native)
+        rn_native(s->r, text, n, &s->at);
+    else
+        rn_check(s->r, text[0], strlen(text[0]), until);
+    fflush(NULL);
+    _exit(0);
+}
+/* The status of a process that examined n texts; what it found in s, what it said in err. */
+static int examine(shared *s, FILE *err, const char *const *text, int n, const char *until, bool native)
+{
     int status = 0;
     fflush(stdout);
-    pid_t child = r != MAP_FAILED && err ? fork() : -1;
-    if (child == 0) {
+    pid_t pid = fork();
+    if (pid == 0) {
         dup2(fileno(err), 2);
-        alarm(SECONDS);
-        rn_check(r, text, strlen(text), until);
-        _exit(0);
+        child(s, text, n, until, native);
     }
-    if (child < 0 || waitpid(child, &status, 0) < 0) {
+    if (pid < 0 || waitpid(pid, &status, 0) < 0) {
         perror("random");
-        _exit(1);
+        exit(1);
     }
-    *out = *r;
-    if (status != 0) {
-        if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
-            snprintf(out->kind, sizeof out->kind, "does not end");
-        else if (WIFSIGNALED(status))
-            snprintf(out->kind, sizeof out->kind, "signal %d", WTERMSIG(status));
-        else
-            snprintf(out->kind, sizeof out->kind, "status %d", WEXITSTATUS(status));
-        last_words(err, out->why, sizeof out->why);
+    return status;
+}
+static void run(const char *const *text, int n, const char *until, bool native, rn_outcome *out)
+{
+    shared *s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    FILE *err = tmpfile();
+    if (s == MAP_FAILED || !err) {
+        perror("random");
+        exit(1);
     }
+    int status = examine(s, err, text, n, until, native);
+    bool together = native && (status != 0 || strcmp(s->r[0].kind, RN_NOT_COMPILED) == 0);
+    for (int i = 0; i < n; i++) out[i] = s->r[i];
+    if (status != 0) describe_end(status, err, &out[0]);
     fclose(err);
-    munmap(r, sizeof *r);
+    munmap(s, sizeof *s);
+    for (int i = 0; i < n && n > 1 && together; i++) run(&text[i], 1, until, native, &out[i]);
+}
+void rn_isolate(const char *text, const char *until, rn_outcome *out)
+{
+    run(&text, 1, until, false, out);
+}
+void rn_isolate_native(const char *const *text, int n, rn_outcome *out)
+{
+    run(text, n, NULL, true, out);
 }

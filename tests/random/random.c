@@ -5,6 +5,7 @@
  * own "this cannot be" fails alone. What fails is printed as a small program. */
 #include "random.h"
 #include "isolate.h"
+#include "native.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,18 +18,22 @@ typedef struct options {
 } options;
 
 /* The text of the program of a seed. */
-static void generate(np_text *out, uint64_t seed, int size)
+static char *generate(uint64_t seed, int size)
 {
     static const int lanes[] = {32, 4, 8, 16, 64}, rows[] = {4, 1, 2, 8};
     rn_draw d = {.seed = seed * 0x2545f4914f6cdd1du + 1};
     np_cx *cx = np_cx_new();
     np_mod *m = np_mod_new(cx, "random");
+    np_text t = {0}, *out = &t;
+    char prefix[32];
+    snprintf(prefix, sizeof prefix, "p%llu_", (unsigned long long)seed);
     np_text_add(out, "# knobs: lanes=%d rows=%d\n", lanes[rn_pick(&d, NP_LEN(lanes))],
                 rows[rn_pick(&d, NP_LEN(rows))]);
-    rn_generate(m, &d, &(rn_gen_opts){.statements = 2 + rn_pick(&d, size), .prefix = ""});
+    rn_generate(m, &d, &(rn_gen_opts){.statements = 2 + rn_pick(&d, size), .prefix = prefix});
     np_print_mod(out, m, (np_print_opts){0});
     np_mod_free(m);
     np_cx_free(cx);
+    return t.s;
 }
 static void keep(const options *o, const char *name, const char *text)
 {
@@ -42,20 +47,44 @@ static void keep(const options *o, const char *name, const char *text)
     }
     np_text_free(&path);
 }
-/* True: nothing is wrong. */
-static bool examine(const options *o, const char *text, const char *name, rn_outcome *out)
+typedef struct program {
+    char name[64], *text;
+    rn_outcome out;
+} program;
+static void complain(const options *o, const program *p)
 {
-    rn_isolate(text, o->until, out);
-    if (!*out->kind) return true;
-    printf("FAIL %s: %s: %s: %s\n", name, out->phase, out->kind, out->why);
     np_text small = {0};
-    if (!o->quick) rn_reduce(text, o->until, out, &small);
+    printf("FAIL %s: %s: %s: %s\n", p->name, p->out.phase, p->out.kind, p->out.why);
+    if (!o->quick) rn_reduce(p->text, o->until, &p->out, &small);
     printf("%s%s---\n", small.s ? "a small program that fails in the same way:\n" : "",
-           small.s ? small.s : text);
+           small.s ? small.s : p->text);
     fflush(stdout);
-    keep(o, name, small.s ? small.s : text);
+    keep(o, p->name, small.s ? small.s : p->text);
     np_text_free(&small);
-    return false;
+}
+typedef struct totals {
+    int done, failed, outputs, loose;
+} totals;
+/* n programs: each in the interpreter, then those that passed as code. */
+static void examine(const options *o, program *p, int n, totals *t)
+{
+    const char *good[RN_BATCH];
+    int which[RN_BATCH], ngood = 0;
+    rn_outcome out[RN_BATCH];
+    for (int i = 0; i < n; i++) {
+        rn_isolate(p[i].text, o->until, &p[i].out);
+        t->outputs += p[i].out.outputs, t->loose += p[i].out.loose;
+        if (*p[i].out.kind) continue;
+        which[ngood] = i;
+        good[ngood++] = p[i].text;
+    }
+    if (ngood && !o->until) rn_isolate_native(good, ngood, out);
+    for (int i = 0; i < ngood && !o->until; i++) p[which[i]].out = out[i];
+    for (int i = 0; i < n; i++) {
+        t->done++;
+        if (*p[i].out.kind) t->failed++, complain(o, &p[i]);
+        free(p[i].text);
+    }
 }
 static char *read_file(const char *path)
 {
@@ -70,7 +99,7 @@ static char *read_file(const char *path)
 int main(int argc, char **argv)
 {
     options o = {.count = 100, .size = 30, .seed = 1};
-    int failed = 0, done = 0, outputs = 0, loose = 0;
+    totals t = {0};
     bool files = false;
     for (int i = 1; i < argc; i++) {
         bool more = i + 1 < argc;
@@ -89,26 +118,25 @@ int main(int argc, char **argv)
         else
             files = true;
     }
-    rn_outcome out;
     for (int i = 1; i < argc && files; i++) {
-        char *text = strstr(argv[i], ".np") ? read_file(argv[i]) : NULL;
-        if (!text) continue;
-        done++;
-        failed += !examine(&o, text, argv[i], &out);
-        free(text);
+        program p = {.text = strstr(argv[i], ".np") ? read_file(argv[i]) : NULL};
+        snprintf(p.name, sizeof p.name, "%s", argv[i]);
+        if (p.text) examine(&o, &p, 1, &t);
     }
-    for (int i = 0; i < o.count && !files; i++, done++) {
-        np_text text = {0};
-        char name[64];
-        snprintf(name, sizeof name, "seed-%llu.np", (unsigned long long)o.seed + (unsigned)i);
-        generate(&text, o.seed + (unsigned)i, o.size);
-        failed += !examine(&o, text.s, name, &out);
-        outputs += out.outputs, loose += out.loose;
-        np_text_free(&text);
+    for (int i = 0, n; i < o.count && !files; i += n) {
+        program p[RN_BATCH] = {0};
+        n = o.count - i < RN_BATCH ? o.count - i : RN_BATCH;
+        for (int k = 0; k < n; k++) {
+            uint64_t seed = o.seed + (unsigned)(i + k);
+            snprintf(p[k].name, sizeof p[k].name, "seed-%llu.np", (unsigned long long)seed);
+            p[k].text = generate(seed, o.size);
+        }
+        examine(&o, p, n, &t);
     }
-    printf("%d programs, %d failed", done, failed);
-    if (outputs)
-        printf("; %.1f%% of the outputs are too sensitive to rounding to say much", 100.0 * loose / outputs);
+    printf("%d programs, %d failed", t.done, t.failed);
+    if (t.outputs)
+        printf("; %.1f%% of the outputs are too sensitive to rounding to say much",
+               100.0 * t.loose / t.outputs);
     printf("\n");
-    return failed != 0;
+    return t.failed != 0;
 }

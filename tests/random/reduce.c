@@ -4,11 +4,12 @@
  * written (a copy with something replaced) or on the text (a size); one that
  * gives nonsense is refused when it is read. */
 #include "isolate.h"
+#include "native.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_TRIES = 4000, LONGEST = 300 };
+enum { MOST_TRIES = 4000, DEAR = 9, LONGEST = 300 };
 typedef enum {             /* what becomes of node k */
                BY_OPERAND, /* the first, second or third one of its type */
                BY_OPERAND2,
@@ -38,7 +39,12 @@ static bool keeps(search *s, const char *text)
 {
     rn_outcome got;
     if (s->tries++ > MOST_TRIES) return false;
-    rn_isolate(text, s->until, &got);
+    if (strcmp(s->want->phase, RN_NATIVE) == 0) {
+        s->tries += DEAR;
+        rn_isolate_native(&text, 1, &got);
+    } else {
+        rn_isolate(text, s->until, &got);
+    }
     if (strcmp(got.phase, s->want->phase) != 0 || strcmp(got.kind, s->want->kind) != 0) return false;
     np_text_free(&s->best);
     np_text_add(&s->best, "%s", text);
