@@ -255,7 +255,7 @@ static void run_call(np_eval_run *r, const np_node *n)
     np_tensor *in = calloc((size_t)n->nargs + 1, sizeof *in);
     np_tensor *out = calloc((size_t)(f->nouts + f->nstates) + 1, sizeof *out);
     for (int i = 0; i < n->nargs; i++) in[i] = *value(r, n->arg[i]);
-    if (np_eval(f, in, out, &r->env, (np_eval_opts){.exact = r->exact}) != NP_OK)
+    if (np_eval(f, in, out, &r->env, (np_eval_opts){.exact = r->exact, .noise = r->noise}) != NP_OK)
         np_bug(r->cx, "call @%s: sizes that do not fit", n->sym);
     for (int i = 0; i < f->nouts + f->nstates; i++) give(r, n, i, out[i]);
     free(in), free(out);
@@ -331,16 +331,31 @@ static void set_params(np_eval_run *r, const np_tensor *in)
         own(v, t);
     }
 }
-/* A function over no axis of time is a step, whatever value time has elsewhere. */
+/* A function that says nothing of time is a step, whatever value time has elsewhere. */
+typedef struct mention {
+    const np_dim *sym;
+    bool any;
+} mention;
+static void see_type(mention *m, const np_type *t)
+{
+    for (int k = 0; k < t->rank; k++) m->any |= np_dim_has(t->dim[k], m->sym);
+}
+static void see_node(void *env, const np_node *n)
+{
+    mention *m = env;
+    see_type(m, n->type);
+    for (int i = 0; i < NP_MAXATTRS; i++) m->any |= n->attr[i] && np_dim_has(n->attr[i], m->sym);
+}
 static int64_t new_positions(const np_eval_run *r)
 {
     const np_dim **sym;
     int64_t T = 1;
     for (int j = 0, n = np_dim_syms(r->cx, &sym); j < n; j++) {
+        mention m = {.sym = sym[j]};
         if (sym[j]->role != NP_ROLE_TIME) continue;
-        for (int i = 0; i < r->f->top.nparams; i++)
-            for (int k = 0; k < r->f->top.param[i]->type->rank; k++)
-                if (np_dim_has(r->f->top.param[i]->type->dim[k], sym[j])) np_env_get(&r->env, sym[j], &T);
+        for (int i = 0; i < r->f->top.nparams; i++) see_type(&m, r->f->top.param[i]->type);
+        np_fn_walk(r->f, see_node, &m);
+        if (m.any) np_env_get(&r->env, sym[j], &T);
     }
     return T;
 }

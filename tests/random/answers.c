@@ -82,6 +82,7 @@ void rn_answers_free(rn_answers *a)
         free_list(a->in[c], a->nin), free_list(a->out[c], a->nout);
         free(a->in[c]), free(a->out[c]), free(a->exact[c]), free(a->rounded[c]);
     }
+    *a = (rn_answers){0};
 }
 static void describe(np_text *why, const np_tensor *want, const np_tensor *got)
 {
