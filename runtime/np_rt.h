@@ -135,6 +135,39 @@ int np_rt_file_put(np_rt_file *f, const void *data, size_t n);
 int np_rt_file_rewind(np_rt_file *f);
 int np_rt_file_close(np_rt_file *f, int err); /* err != 0: what was written goes away */
 
+/* ---- the main program: rt_args.c, rt_text.c, rt_logits.c, rt_main.c */
+typedef struct np_rt_args {
+    const char *prompt, *file, *save, *load, *logits, *perplexity;
+    int64_t n;            /* -1: not given */
+    int64_t seed;         /* -1: not given */
+    int64_t top_k, threads;
+    double temp, top_p, min_p, repeat_penalty;
+    int ids, bench, quiet, help, version;
+} np_rt_args;
+int np_rt_args_read(np_rt_args *a, int argc, char **argv); /* 0, or 2: wrong, and it was said why */
+void np_rt_args_help(const char *program);
+
+typedef struct np_rt_text { /* what goes to stdout */
+    int ids, any;           /* numbers instead of text; something was written */
+    int err;                /* an errno, once it could not be written */
+    int n;                  /* bytes of a character that is not complete */
+    char part[4];
+    double flushed;         /* when */
+} np_rt_text;
+void np_rt_text_put(np_rt_text *t, const np_session *s, int32_t before, int32_t token);
+void np_rt_text_end(np_rt_text *t);
+/* A whole file, or what is piped in if the path is "-"; NULL: *err says why. Freed by the caller. */
+char *np_rt_text_read(const char *path, size_t *n, int *err);
+double np_rt_seconds(void); /* of a clock that never jumps */
+
+typedef struct np_rt_logits { /* a safetensors file that grows */
+    np_rt_file f;
+    int64_t rows, V;
+} np_rt_logits;
+int np_rt_logits_open(np_rt_logits *l, const char *path, int64_t V); /* 0 or an errno, as the others */
+int np_rt_logits_put(np_rt_logits *l, const float *x, int64_t rows);
+int np_rt_logits_close(np_rt_logits *l, int err);
+
 /* ---- the runtime's own files */
 enum { NP_RT_RECENT = 64 };
 struct np_session {

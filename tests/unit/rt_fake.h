@@ -90,22 +90,24 @@ static const np_rt_port fake_fixed_in[] = {{"tokens", NP_RT_I32, 1, {-1}}};
 static const np_rt_port fake_fixed_out[] = {{"logits", NP_RT_F32, 2, {-1, FAKE_V}}};
 static const np_rt_port fake_fixed_state[] = {{"hash", NP_RT_I64, 1, {2}}};
 static const size_t fake_fixed_at[] = {0};
-static const np_rt_model fake_fixed = {.name = "fixed",
-                                       .id = 0x1111,
-                                       .state_bytes = 64,
-                                       .work_bytes = 256,
-                                       .max_T = FAKE_BLOCK,
-                                       .ninputs = 1,
-                                       .nouts = 1,
-                                       .nstates = 1,
-                                       .input = fake_fixed_in,
-                                       .out = fake_fixed_out,
-                                       .state = fake_fixed_state,
-                                       .state_at = fake_fixed_at,
-                                       .weight_bytes = 1000,
-                                       .init = fake_fixed_init,
-                                       .prefill = fake_fixed_prefill,
-                                       .step = fake_fixed_step};
+#define FAKE_FIXED                                                                                           \
+    {.name = "fixed",                                                                                        \
+     .id = 0x1111,                                                                                           \
+     .state_bytes = 64,                                                                                      \
+     .work_bytes = 256,                                                                                      \
+     .max_T = FAKE_BLOCK,                                                                                    \
+     .ninputs = 1,                                                                                           \
+     .nouts = 1,                                                                                             \
+     .nstates = 1,                                                                                           \
+     .input = fake_fixed_in,                                                                                 \
+     .out = fake_fixed_out,                                                                                  \
+     .state = fake_fixed_state,                                                                              \
+     .state_at = fake_fixed_at,                                                                              \
+     .weight_bytes = 1000,                                                                                   \
+     .init = fake_fixed_init,                                                                                \
+     .prefill = fake_fixed_prefill,                                                                          \
+     .step = fake_fixed_step}
+static const np_rt_model fake_fixed = FAKE_FIXED;
 
 /* ---- growing: state {i64 token[FAKE_CONTEXT]} */
 static char *fake_heap; /* where the weights were unpacked to */
@@ -145,24 +147,26 @@ static inline void fake_growing_step(int64_t T, int64_t N, void *const *in, char
 static const np_rt_port fake_growing_in[] = {{"tokens", NP_RT_I64, 1, {-1}}};
 static const np_rt_port fake_growing_out[] = {{"seen", 2, 1, {-2}}, {"logits", NP_RT_F32, 2, {-1, FAKE_V}}};
 static const np_rt_port fake_growing_state[] = {{"past", NP_RT_I64, 1, {-3}}};
-static const np_rt_model fake_growing = {.name = "growing",
-                                         .id = 0x2222,
-                                         .state_bytes = FAKE_CONTEXT * 8,
-                                         .work_bytes = 256,
-                                         .max_T = FAKE_BLOCK,
-                                         .max_N = FAKE_CONTEXT,
-                                         .ninputs = 1,
-                                         .nouts = 2,
-                                         .nstates = 1,
-                                         .input = fake_growing_in,
-                                         .out = fake_growing_out,
-                                         .state = fake_growing_state,
-                                         .state_at = fake_fixed_at,
-                                         .setup = fake_growing_setup,
-                                         .setup_bytes = FAKE_HEAP,
-                                         .weight_bytes = FAKE_HEAP,
-                                         .prefill = fake_growing_prefill,
-                                         .step = fake_growing_step};
+#define FAKE_GROWING                                                                                         \
+    {.name = "growing",                                                                                      \
+     .id = 0x2222,                                                                                           \
+     .state_bytes = FAKE_CONTEXT * 8,                                                                        \
+     .work_bytes = 256,                                                                                      \
+     .max_T = FAKE_BLOCK,                                                                                    \
+     .max_N = FAKE_CONTEXT,                                                                                  \
+     .ninputs = 1,                                                                                           \
+     .nouts = 2,                                                                                             \
+     .nstates = 1,                                                                                           \
+     .input = fake_growing_in,                                                                               \
+     .out = fake_growing_out,                                                                                \
+     .state = fake_growing_state,                                                                            \
+     .state_at = fake_fixed_at,                                                                              \
+     .setup = fake_growing_setup,                                                                            \
+     .setup_bytes = FAKE_HEAP,                                                                               \
+     .weight_bytes = FAKE_HEAP,                                                                              \
+     .prefill = fake_growing_prefill,                                                                        \
+     .step = fake_growing_step}
+static const np_rt_model fake_growing = FAKE_GROWING;
 
 /* What either says after token[n], computed apart from the runtime. */
 static inline void fake_expect(const np_rt_model *m, const int32_t *token, int64_t n, float *logits)
@@ -173,10 +177,10 @@ static inline void fake_expect(const np_rt_model *m, const int32_t *token, int64
 }
 
 /* ---- texts */
-static const np_rt_vocab fake_bytes = {
-    .kind = NP_RT_BYTES, .start = 0, .separator = 0, .stop = {-1, -1}, .about = "bytes"};
-static const np_rt_vocab fake_ids = {
-    .kind = NP_RT_IDS, .start = -1, .separator = -1, .stop = {-1, -1}, .about = "ids"};
+#define FAKE_BYTES {.kind = NP_RT_BYTES, .start = 0, .separator = 0, .stop = {-1, -1}, .about = "bytes"}
+static const np_rt_vocab fake_bytes = FAKE_BYTES;
+#define FAKE_IDS {.kind = NP_RT_IDS, .start = -1, .separator = -1, .stop = {-1, -1}, .about = "ids"}
+static const np_rt_vocab fake_ids = FAKE_IDS;
 
 /* Pieces as llama2.c has them: three marks, 256 bytes, then texts with scores
  * of which some are equal, so that the order of joining shows. */
@@ -227,15 +231,17 @@ static const struct {
                                      {"", 5}};
 static np_rt_piece fake_piece[FAKE_V];
 static int32_t fake_sorted[FAKE_V], fake_byte[256];
-static const np_rt_vocab fake_pieces = {.kind = NP_RT_PIECES,
-                                        .start = 1,
-                                        .separator = -1,
-                                        .stop = {1, 2},
-                                        .n = FAKE_V,
-                                        .piece = fake_piece,
-                                        .sorted = fake_sorted,
-                                        .byte = fake_byte,
-                                        .about = "pieces"};
+#define FAKE_PIECES                                                                                          \
+    {.kind = NP_RT_PIECES,                                                                                   \
+     .start = 1,                                                                                             \
+     .separator = -1,                                                                                        \
+     .stop = {1, 2},                                                                                         \
+     .n = FAKE_V,                                                                                            \
+     .piece = fake_piece,                                                                                    \
+     .sorted = fake_sorted,                                                                                  \
+     .byte = fake_byte,                                                                                      \
+     .about = "pieces"}
+static const np_rt_vocab fake_pieces = FAKE_PIECES;
 
 /* ids by text, equal ones by id */
 static inline void fake_sort(const np_rt_piece *piece, int n, int32_t *sorted)
