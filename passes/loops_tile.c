@@ -155,38 +155,53 @@ static void add(np_lower *l, np_op op, np_node *acc, np_node *i, np_node *term)
 }
 
 /* ---- across */
-static void accumulate(tile *t, np_sum *s, np_node *const *acc)
+/* Do b's sums run over the same sizes as a's? Then over the same variables. */
+static bool same_loops(np_lower *l, const np_sum *a, np_sum *b)
+{
+    if (a->n != b->n) return false;
+    for (int i = 0; i < a->n; i++)
+        if (l->var[a->var[i]].n != l->var[b->var[i]].n) return false;
+    memcpy(b->var, a->var, sizeof a->var);
+    return true;
+}
+/* Adds up n sums in one nest of loops. */
+static void accumulate(tile *t, np_sum *s, np_node *(*acc)[ROWS], int n)
 {
     np_lower *l = t->l;
     np_node *loop[2 * NP_RANK], *lanes;
-    int from = l->nvars;
-    np_loops_sum_vars(l, s->x, s);
     for (int i = 0; i < s->n; i++) loop[i] = np_loops_open(l, s->var[i]);
     l->var[t->lane].at = lane_loop(l, t->lanes, &lanes);
-    for (int r = 0; r < t->nrows; r++) {
-        np_loops_sum_at(l, s, t->row[r]);
-        add(l, np_loops_sum_op(s->x), acc[r], l->var[t->lane].at, np_loops_sum_term(l, s));
-    }
+    for (int i = 0; i < n; i++)
+        for (int r = 0; r < t->nrows; r++) {
+            np_loops_sum_at(l, &s[i], t->row[r]);
+            add(l, np_loops_sum_op(s[i].x), acc[i][r], l->var[t->lane].at, np_loops_sum_term(l, &s[i]));
+        }
     np_loops_close(l, lanes);
     for (int i = s->n - 1; i >= 0; i--) np_loops_close(l, loop[i]);
-    l->nvars = from;
 }
-/* One block: lanes of the last axis, for a few rows. */
+/* One block: lanes of the last axis, for a few rows. Sums share loops where the
+ * registers hold all their accumulators. */
 static void block(tile *t)
 {
     np_lower *l = t->l;
     np_node *acc[SUMS][ROWS], *loop;
     np_sum sum[SUMS];
+    int kept = l->nvars;
+    bool fit =
+        2 * t->nsums * t->nrows * t->lanes <= l->k->lanes * l->k->rows; /* C compilers want some to spare */
     for (int i = 0; i < t->nsums; i++) {
         const np_node *x = t->sum[i].x;
-        sum[i].x = turn(t, x);
-        np_node *start = np_loops_sum_start(l, x);
+        np_loops_sum_vars(l, turn(t, x), &sum[i]);
         for (int r = 0; r < t->nrows; r++) {
             acc[i][r] = local(l, x, t->lanes);
-            fill(l, acc[i][r], t->lanes, start);
+            fill(l, acc[i][r], t->lanes, np_loops_sum_start(l, x));
         }
-        accumulate(t, &sum[i], acc[i]);
     }
+    for (int i = 0, n; i < t->nsums; i += n) {
+        for (n = 1; fit && i + n < t->nsums && same_loops(l, &sum[i], &sum[i + n]);) n++;
+        accumulate(t, &sum[i], &acc[i], n);
+    }
+    l->nvars = kept;
     for (int r = 0; r < t->nrows; r++) {
         np_done done[SUMS];
         np_node *i = l->var[t->lane].at = lane_loop(l, t->lanes, &loop);
@@ -256,7 +271,7 @@ static void row_loops(tile *t, int axis)
 /* How many rows share a block: small axes next to the lanes are held whole, and one more is cut. */
 static void choose_rows(tile *t)
 {
-    int64_t room = (int64_t)t->l->k->lanes * t->l->k->rows / (t->lanes * t->nsums), n;
+    int64_t room = (int64_t)t->l->k->lanes * t->l->k->rows / t->lanes, n;
     if (room > ROWS) room = ROWS;
     for (int k = t->rank - 2; k >= 0; k--) {
         t->rows[k] = 1;
@@ -283,9 +298,11 @@ static const np_dim *across_blocks(tile *t, const np_dim *from, int64_t w)
 {
     np_lower *l = t->l;
     int kept = l->nvars;
-    const np_dim *d = t->root->type->dim[t->rank - 1], *width = np_dim_const(l->cx, w), *zero = np_dim_const(l->cx, 0);
+    const np_dim *d = t->root->type->dim[t->rank - 1], *width = np_dim_const(l->cx, w),
+                 *zero = np_dim_const(l->cx, 0);
     int64_t n, first;
-    const np_dim *end = np_dim_mul(l->cx, np_dim_floor(l->cx, d, w), width); /* where sizes vary, from is a multiple of w */
+    const np_dim *end =
+        np_dim_mul(l->cx, np_dim_floor(l->cx, d, w), width); /* where sizes vary, from is a multiple of w */
     if (np_dim_int(d, &n) && np_dim_int(from, &first)) end = np_dim_const(l->cx, first + (n - first) / w * w);
     int b = np_loops_var(l, end), i = t->lane = np_loops_var(l, width), v = np_loops_var(l, d);
     if (end == from) return end;
@@ -301,18 +318,33 @@ static const np_dim *across_blocks(tile *t, const np_dim *from, int64_t w)
     l->nvars = kept;
     return end;
 }
+/* Does x, as far as it is computed here, read buf? */
+static bool reads(np_lower *l, const np_node *x, const np_node *buf, int depth)
+{
+    const np_spot *s = np_loops_find(l, x);
+    if (s) return s->buf == buf;
+    if (depth > 32 || x->op == NP_PARAM) return true; /* not looked into */
+    for (int i = 0; i < x->nargs; i++)
+        if (reads(l, x->arg[i], buf, depth + 1)) return true;
+    return false;
+}
 static void across(tile *t)
 {
     np_lower *l = t->l;
     const np_dim *d = t->root->type->dim[t->rank - 1], *end = np_dim_const(l->cx, 0);
     int64_t n, done, w = l->k->lanes;
-    if (np_dim_int(d, &n)) { /* wide blocks and a last one of what is left */
-        end = across_blocks(t, end, w < n ? w : n);
-        np_dim_int(end, &done);
-        if (done < n) across_blocks(t, end, n - done);
+    if (np_dim_int(
+            d, &n)) { /* wide blocks; the last one overlaps the one before it, or ever narrower ones follow */
+        bool twice = !reads(t->l, t->root, t->to->buf, 0); /* may an element be stored twice? */
+        for (done = 0; done < n; np_dim_int(end, &done)) {
+            if (twice && done && n - done < w && n >= w) end = np_dim_const(l->cx, n - w);
+            while (w > n - done && w > NARROW && (done == 0 || !twice)) w /= 2;
+            end = across_blocks(t, end, w < n - done || (twice && done) ? w : n - done);
+        }
         return;
     }
-    for (w = w < MIDDLE ? w : MIDDLE; w >= NARROW; w = w == NARROW ? 1 : NARROW) end = across_blocks(t, end, w);
+    for (w = w < MIDDLE ? w : MIDDLE; w >= NARROW; w = w == NARROW ? 1 : NARROW)
+        end = across_blocks(t, end, w);
     np_node *loop[NP_RANK]; /* one by one */
     int from = l->nvars;
     for (int k = 0; k < t->rank; k++) {
@@ -331,7 +363,8 @@ static void across(tile *t)
 static void halve(np_lower *l, np_op op, np_node *acc, int lanes, int left)
 {
     for (int half = lanes / 2; half >= left; half /= 2) {
-        np_node *loop, *i = lane_loop(l, half, &loop), *j = np_build_2(l->b, NP_ADD, i, np_build_int(l->b, half));
+        np_node *loop, *i = lane_loop(l, half, &loop),
+                       *j = np_build_2(l->b, NP_ADD, i, np_build_int(l->b, half));
         add(l, op, acc, i, np_build_load(l->b, acc, 1, &j));
         np_loops_close(l, loop);
     }
