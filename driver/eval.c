@@ -101,6 +101,59 @@ static np_status give(const eval *e, np_tensor *out)
 }
 
 /* ---- running */
+
+/* Row r of an input that has rows; of another one all of it. */
+static np_tensor row_of(const np_tensor *t, int rank, int64_t r)
+{
+    np_tensor out = *t;
+    if (t->rank == rank) return np_tensor_copy(t);
+    out.rank = rank;
+    memmove(out.dim, out.dim + 1, (size_t)rank * sizeof *out.dim);
+    out.data = t->data + r * np_tensor_count(&out);
+    return np_tensor_copy(&out);
+}
+
+/* Puts the results of row r behind those before it. */
+static void stack(np_tensor *out, const np_tensor *row, int64_t r, int64_t rows)
+{
+    int64_t dim[NP_RANK] = {rows}, n = np_tensor_count(row);
+    memcpy(dim + 1, row->dim, (size_t)row->rank * sizeof *dim);
+    if (r == 0) *out = np_tensor_new(row->dtype, row->rank + 1, dim);
+    memcpy(out->data + r * n, row->data, (size_t)n * sizeof *row->data);
+}
+
+static np_status run_rows(eval *e, np_pieces *p, np_tensor *out, double *ms)
+{
+    const np_fn *f = e->f;
+    int64_t rows = e->job.model->rows;
+    for (int i = 0; rows && i < f->nouts; i++)
+        if (f->out_type[i]->rank == NP_RANK) {
+            np_error(e->cx, f->loc, "output %s has %d axes, so there is none left for the rows of a batch",
+                     f->out_name[i], NP_RANK);
+            return NP_FAIL;
+        }
+    np_tensor *in = np_arena_array(&e->cx->perm, (size_t)f->ninputs + 1, sizeof *in);
+    np_status st = NP_OK;
+    *ms = 0;
+    for (int64_t r = 0; r < (rows ? rows : 1) && st == NP_OK; r++) {
+        for (int i = 0; i < f->ninputs; i++) in[i] = row_of(&e->in[i], f->top.param[i]->type->rank, r);
+        p->in = in;
+        double start = now_ms();
+        st = np_pieces_run(p);
+        *ms += e->lib ? p->ms : now_ms() - start;
+        for (int i = 0; i < f->ninputs; i++) np_tensor_free(&in[i]);
+        for (int i = 0; i < f->nouts && st == NP_OK; i++) {
+            if (!rows) {
+                out[i] = p->out[i];
+                continue;
+            }
+            stack(&out[i], &p->out[i], r, rows);
+            np_tensor_free(&p->out[i]);
+        }
+    }
+    return st;
+}
+
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -111,13 +164,12 @@ static np_status run_all(eval *e, np_pieces *p)
 {
     int64_t n = e->o->repeat ? e->o->repeat : 1;
     double *ms = np_arena_array(&e->cx->perm, (size_t)n, sizeof *ms);
+    np_tensor *out = np_arena_array(&e->cx->perm, (size_t)e->f->nouts + 1, sizeof *out);
     np_status st = NP_OK;
     for (int64_t i = 0; i < n; i++) {
-        double start = now_ms();
-        if (np_pieces_run(p)) return NP_FAIL;
-        ms[i] = e->lib ? p->ms : now_ms() - start;
-        if (i == n - 1) st = give(e, p->out);
-        for (int k = 0; k < e->f->nouts; k++) np_tensor_free(&p->out[k]);
+        if (run_rows(e, p, out, &ms[i])) return NP_FAIL;
+        if (i == n - 1) st = give(e, out);
+        for (int k = 0; k < e->f->nouts; k++) np_tensor_free(&out[k]);
     }
     qsort(ms, (size_t)n, sizeof *ms, by_value);
     if (e->o->repeat)
@@ -129,7 +181,7 @@ static np_status run_all(eval *e, np_pieces *p)
 /* In one piece or two, through the entry that takes them. */
 static np_status cut(eval *e, np_pieces *p, int64_t len[2])
 {
-    int64_t all = np_pieces_time(&e->job, e->in), split = e->o->split;
+    int64_t all = np_pieces_time(&e->job, e->in), split = e->o->split; /* the same in every row */
     len[0] = all ? all : 1;
     *p = (np_pieces){
         .job = &e->job, .lib = e->lib, .exact = e->exact, .in = e->in, .entry = "whole", .n = 1, .len = len};

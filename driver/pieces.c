@@ -32,8 +32,9 @@ int64_t np_pieces_time(const np_job *j, const np_tensor *in)
 {
     const np_fn *f = over_time(j);
     for (int i = 0; i < f->ninputs; i++) {
-        int axis = np_pieces_axis(f->top.param[i]->type, np_job_symbol(j->cx, NP_ROLE_TIME));
-        if (axis >= 0) return in[i].dim[axis];
+        const np_type *t = f->top.param[i]->type;
+        int axis = np_pieces_axis(t, np_job_symbol(j->cx, NP_ROLE_TIME));
+        if (axis >= 0) return in[i].dim[in[i].rank - t->rank + axis]; /* rows may stand before */
     }
     return 0;
 }

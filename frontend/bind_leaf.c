@@ -138,11 +138,28 @@ static bool is_given(const np_lua *s, np_str name)
     return shape_of(s, name) != NULL;
 }
 
+/* One axis more than is declared, before the others, is a batch of independent
+ * runs (tokens [B,T] for a model of tokens [T]), unless the model has its own. */
+static bool is_rows(np_lua *s, const np_shape *h, int n, np_axis **axis)
+{
+    if (h->rank != n + 1 || h->dim[0] < 1 || (s->model->rows && s->model->rows != h->dim[0])) return false;
+    for (int i = 0; i < n; i++)
+        if (strcmp(axis[i]->name, "B") == 0) return false;
+    s->model->rows = h->dim[0];
+    return true;
+}
+
 /* The sizes that the given shape binds; false: reported. */
 static bool bind_shape(np_lua *s, const np_shape *h, np_dtype d, int n, np_axis **axis)
 {
     np_str by = np_str_fmt(s->cx, "input %s", h->name);
+    np_shape row = *h;
     bool ok = true;
+    if (is_rows(s, h, n, axis)) {
+        row.rank = n;
+        memmove(row.dim, row.dim + 1, (size_t)n * sizeof *row.dim);
+        h = &row;
+    }
     if (h->rank != n) {
         np_bind_poison(s, "input %s has %d axes, the model declares (%s)", h->name, h->rank,
                        np_bind_axes_text(s, n, axis));

@@ -102,6 +102,7 @@ typedef struct np_model {
     int start;                      /* token that begins a sequence; -1 none */
     int separator;                  /* byte tokenizers: id shown as a newline; -1 none */
     int64_t context;                /* positions, 0 unlimited */
+    int64_t rows;                   /* given inputs had a leading axis of that size that the description lacks: so many runs; 0: none */
     np_str weights;                 /* default weights beside the model, or NULL */
     int nserves;                    /* serves = {"mistral"}: model_types of checkpoints, besides the file's name */
     np_str *serves;

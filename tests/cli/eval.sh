@@ -52,6 +52,18 @@ expect 1 'the C compiler false failed' env CC=false "$neap" eval gla --in "$gla"
 leaves in.safetensors whole split
 tokens in.safetensors 1 2 3
 
+# a batch of token sequences for a model of one: a run for each
+shape=2,4 tokens pair 0 84 104 101 0 65 66 67
+tokens one 0 65 66 67
+expect 0 '^logits f64\[2,4,256\]' "$neap" eval gau --in pair --via interp
+expect 0 '^logits f32\[2,4,256\]' "$neap" eval gau --in pair --split 2
+"$neap" eval gau --in pair -o both && "$neap" eval gau --in one -o second
+same <(tail -c 4096 both) <(tail -c 4096 second)
+shape=1,2,4 tokens deep 0 84 104 101 0 65 66 67
+expect 1 'input tokens has 3 axes, the model declares \(T\)' "$neap" eval gau --in deep
+leaves in.safetensors pair one both second deep
+tokens in.safetensors 1 2 3
+
 # a checkpoint folder as MODEL; names of its weights; what is missing
 for m in llama gpt2; do
     sed 's/"model_type": "[a-z0-9]*"/"model_type": "alien"/' "$data/hf/$m/config.json" >config.json

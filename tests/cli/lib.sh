@@ -43,11 +43,11 @@ leaves() {
     chmod -R u+w "$work/at"; rm -rf "${work:?}/at"; mkdir "$work/at"; cd "$work/at" || exit 1
 }
 le() { local v=$2 i; for ((i = 0; i < $1; i++)); do printf "\\x$(printf %02x $((v >> 8 * i & 255)))"; done; }
-# tokens FILE N..: a safetensors file with these as i64 `tokens`
+# tokens FILE N..: a safetensors file with these as i64 `tokens`; [shape=2,4] tokens ..: of that shape
 tokens() {
     local file=$1 head i
     shift
-    head="{\"tokens\":{\"dtype\":\"I64\",\"shape\":[$#],\"data_offsets\":[0,$((8 * $#))]}}"
+    head="{\"tokens\":{\"dtype\":\"I64\",\"shape\":[${shape:-$#}],\"data_offsets\":[0,$((8 * $#))]}}"
     { le 8 ${#head}; printf %s "$head"; for i; do le 8 "$i"; done; } >"$file"
 }
 same() { if cmp -s "$1" "$2"; then good; else bad "$1 and $2 differ"; fi; }
