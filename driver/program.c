@@ -94,8 +94,7 @@ np_status np_job_lower(np_job *j)
 #define LIST(name) np_embed_runtime_rt_##name##_c,
 FILES(DECLARE)
 MAIN_FILES(DECLARE)
-static const char *const files[] = {FILES(LIST)},
-                         *const main_files[] = {MAIN_FILES(LIST) NULL};
+static const char *const files[] = {FILES(LIST)}, *const main_files[] = {MAIN_FILES(LIST)};
 
 /* ---- the program */
 static np_str base_name(np_cx *cx, const char *path)
@@ -207,7 +206,7 @@ np_status np_job_program(np_job *j, bool main, np_program *out)
     np_text_put(&data, "", 0);
     if (np_job_speaks(j)) {
         for (size_t i = 0; i < NP_LEN(files); i++) np_text_add(&code, "%s\n", files[i]);
-        for (size_t i = 0; main && main_files[i]; i++) np_text_add(&code, "%s\n", main_files[i]);
+        for (size_t i = 0; main && i < NP_LEN(main_files); i++) np_text_add(&code, "%s\n", main_files[i]);
         st = np_textdata_put(j, &data);
     }
     out->runtime = np_arena_copy(&cx->perm, code.s, code.n + 1);
