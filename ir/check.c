@@ -100,7 +100,7 @@ static void check_places(checker *c)
         if (a->op != NP_ALLOC) continue;
         int64_t at = a->attr[0]->k, lo, bytes;
         np_dim_range(np_type_count(c->f->cx, a->type), &lo, &bytes);
-        bytes *= np_dtype_size(a->type->dtype);
+        if (__builtin_mul_overflow(bytes, np_dtype_size(a->type->dtype), &bytes)) fault(c, a, "beyond all memory"), bytes = 0;
         if (at < 0 || at % 64 != 0 || at + bytes > c->f->work) fault(c, a, "outside of the work memory");
         span s = {at, at + bytes, -1, -1};
         int order = 0;

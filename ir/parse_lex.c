@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_INT ((int64_t)1 << 40)
+#define MOST_INT ((int64_t)1 << 61) /* as sizes: dim.c */
 enum { MOST_DEPTH = 16, MOST_ATOMS = 64 };
 
 np_loc np_parse_loc(const np_parser *p)
@@ -155,7 +155,8 @@ int64_t np_parse_int(np_parser *p)
     if (p->tok != TOK_NUMBER) np_parse_fail(p, "a whole number is wanted, not %s", found(p));
     for (size_t i = 0; i < p->len && !p->bad; i++) {
         if (!is_digit(p->text[i])) np_parse_fail(p, "a whole number is wanted, not %s", found(p));
-        else if ((v = 10 * v + (p->text[i] - '0')) > MOST_INT) np_parse_fail(p, "%s is too large", found(p));
+        else if (v > (MOST_INT - (p->text[i] - '0')) / 10) np_parse_fail(p, "%s is too large", found(p));
+        else v = 10 * v + (p->text[i] - '0');
     }
     if (p->bad) return 0;
     np_parse_next(p);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 enum { ALIGN = 64, LOCAL_BYTES = 32 * 1024 };
+static const int64_t MOST_BYTES = (int64_t)1 << 46; /* what a process can address, about */
 typedef struct span {
     const np_node *buf;
     int64_t bytes, at;
@@ -32,6 +33,7 @@ static int64_t bytes_of(np_cx *cx, const np_type *t)
 {
     int64_t lo, hi;
     np_dim_range(np_type_count(cx, t), &lo, &hi);
+    if (hi > MOST_BYTES / np_dtype_size(t->dtype)) return MOST_BYTES;
     return (hi * np_dtype_size(t->dtype) + ALIGN - 1) / ALIGN * ALIGN;
 }
 static bool is_constant(const np_type *t)
@@ -139,6 +141,9 @@ np_fn *np_place_run(const np_fn *f, const np_knobs *k)
     (void)k;
     plan p = find_spans(f, &mem);
     assign(&p, &mem);
+    if (p.peak >= MOST_BYTES)
+        np_error(f->cx, f->loc, "@%s needs more memory than there can be, because its sizes are not limited: "
+                                "set the most positions with --context", f->name);
     np_fn *now = np_rewrite(f, place, &p);
     now->stage = NP_STAGE_PLACED;
     now->work = p.peak;

@@ -133,7 +133,7 @@ int main(int argc, char **argv)
         }
         examine(&o, p, n, &t);
     }
-    printf("%d programs, %d failed", t.done, t.failed);
+    printf("random: %d passed, %d failed, 0 skipped", t.done - t.failed, t.failed);
     if (t.outputs)
         printf("; %.1f%% of the outputs are too sensitive to rounding to say much",
                100.0 * t.loose / t.outputs);

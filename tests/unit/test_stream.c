@@ -2,6 +2,7 @@
  * step, and what comes later cannot change what was. Inputs are those of the
  * mixers' data, of self-tests, and tokens; everything in f64. */
 #include "doors.h"
+#include "mixers.h"
 
 #include "passes/passes.h"
 #include "tests/same.h"
@@ -141,32 +142,11 @@ static bool check_model(const char *what, np_mod *m, np_tensor *in)
 }
 
 /* ---- mixers with the inputs of their data */
-static bool has_word(const char *list, const char *word)
-{
-    size_t n = strlen(word);
-    for (const char *p = list; (p = strstr(p, word)) != NULL; p++)
-        if ((p == list || p[-1] == ' ') && (p[n] == 0 || p[n] == ' ')) return true;
-    return false;
-}
 static bool mixer(const char *lua, const char *data, const char *set)
 {
-    np_settings s = {0};
-    np_shape shape[32];
     np_tensor in[PORTS];
-    int n = 0;
-    np_tensors *file = np_tensors_read(cx, data);
-    must(file != NULL, data);
-    const char *params = np_tensors_meta(file, "params"), *inputs = np_tensors_meta(file, "inputs");
-    if (params) must(np_settings_json(cx, &s, params, strlen(params), "params") == NP_OK, data);
-    if (set) must(np_settings_parse(cx, &s, set) == NP_OK, set);
-    for (int i = 0; i < file->n; i++) {
-        const np_stored *t = &file->t[i];
-        if (!has_word(inputs, t->name)) continue;
-        shape[n] = (np_shape){.name = t->name, .dtype = t->dtype, .rank = t->rank};
-        memcpy(shape[n++].dim, t->dim, sizeof t->dim);
-    }
-    np_model *m = np_load(
-        cx, &(np_load_opts){.path = lua, .set = &s, .nshapes = n, .shape = shape, .shapes_known = true});
+    np_tensors *file = NULL;
+    np_model *m = mixer_load(cx, lua, data, set, &file);
     must(m != NULL, data);
     np_same_weights(m->mod);
     np_fn *f = np_mod_fn(m->mod, "main");
