@@ -83,8 +83,8 @@ static void rt_put_sizes(FILE *f, const np_rt_model *m)
 
 static void rt_put_stage(const char *stage, int64_t tokens, double seconds)
 {
-    fprintf(stderr, "; %s %" PRId64 " tokens, %.1f ms, %.0f tokens/s", stage, tokens, seconds * 1e3,
-            tokens > 0 && seconds > 0 ? (double)tokens / seconds : 0);
+    fprintf(stderr, "; %s %" PRId64 " token%s, %.1f ms, %.0f tokens/s", stage, tokens, tokens == 1 ? "" : "s",
+            seconds * 1e3, tokens > 0 && seconds > 0 ? (double)tokens / seconds : 0);
 }
 
 static void rt_put_timings(const rt_program *r)

@@ -38,7 +38,8 @@ static const char *rt_window(np_session *s, const int32_t *token, int64_t n, int
         for (int64_t i = 1; i < T; i++) out->bits += rt_bits(x + (i - 1) * s->V, s->V, token[*at + i]);
         for (int64_t i = 0; i < T; i++, before = token[(*at)++]) {
             int bytes;
-            np_decode(s, before, token[*at], &bytes);
+            np_decode(s, *at > 0 ? token[*at - 1] : start, token[*at],
+                      &bytes); /* in the text, not in the window */
             out->tokens += before >= 0;
             out->bytes += before >= 0 ? bytes : 0;
         }

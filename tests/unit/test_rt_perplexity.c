@@ -106,6 +106,24 @@ START_TEST(test_bytes_of_pieces)
 }
 END_TEST
 
+/* Nor is one lost that a window happens to begin with. */
+START_TEST(test_bytes_of_windows)
+{
+    char line[400] = "", work[20000];
+    int64_t n;
+    np_score out;
+    while (strlen(line) < 300) strcat(line, " the z ab");
+    np_session *s = fake_open(&fake_growing, &fake_pieces);
+    for (size_t length = 200; length < 300; length += 7) {
+        const int32_t *id = np_encode(s, line, length, 1, work, &n);
+        ck_assert_ptr_null(np_perplexity(s, id, n, &out));
+        ck_assert_int_gt(out.windows, 2);
+        ck_assert_int_eq(out.bytes, length);
+    }
+    np_close(s);
+}
+END_TEST
+
 START_TEST(test_refused)
 {
     np_rt_model m = fake_growing;
@@ -122,8 +140,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {test_one_window, test_windows_with_start, test_windows_without_start,
-                                  test_bytes_of_pieces, test_refused};
+    const TTest *const tests[] = {test_one_window,      test_windows_with_start, test_windows_without_start,
+                                  test_bytes_of_pieces, test_bytes_of_windows,   test_refused};
     fake_fill_pieces();
     return fake_run("rt_perplexity", tests, LEN(tests));
 }
