@@ -109,12 +109,10 @@ static const struct row {
     {"exp", "f32", "",
      "static inline float np_exp_f32(float x)\n{\n"
      "    const float in = x < -104.0f ? -104.0f : x > 89.0f ? 89.0f : x; /* 0 and infinity beyond */\n"
-     "    const float z = in * 1.44269504f + 12582912.0f;                 /* its last bits are k = in / log "
-     "2, rounded */\n"
-     "    const float k = z - 12582912.0f;\n"
-     "    const float r = (in - k * 0.693359375f) + k * 2.12194440e-4f;\n"
-     "    const float p = ((((1.3981999507e-3f * r + 8.3334519073e-3f) * r + 4.1665795894e-2f) * r + "
-     "1.6666665459e-1f) * r + 5.0000001201e-1f) * (r * r) + r + 1.0f;\n"
+     "    const float z = in * 1.44269504f + 12582912.0f; /* its last bits are k = in / log 2, rounded */\n"
+     "    const float k = z - 12582912.0f, r = in - k * 0.693359375f + k * 2.12194440e-4f; /* |r| < 0.35 */\n"
+     "    const float q = (((0.00138145402f * r + 0.00836874511f) * r + 0.0416683908f) * r + 0.166665204f) * r;\n"
+     "    const float p = (q + 0.499999934f) * (r * r) + r + 1.0f; /* e^r; then e^x = p 2^k */\n"
      "    uint32_t bits, half, rest;\n    float a, b;\n"
      "    memcpy(&bits, &z, sizeof bits);\n"
      "    bits -= 0x4b400000; /* k as an integer; 2^k is made in two steps, as it may be out of range */\n"
@@ -132,8 +130,8 @@ static const struct row {
     {"tanh", "f32", "exp",
      "static inline float np_tanh_f32(float x)\n{\n"
      "    const float a = fabsf(x), s = x * x;\n"
-     "    const float small = ((((-5.70498872745e-3f * s + 2.06390887954e-2f) * s - 5.37397155531e-2f) * s + "
-     "1.33314422036e-1f) * s - 3.33332819422e-1f) * s * x + x;\n"
+     "    const float p = (((-0.00571704508f * s + 0.0206505873f) * s - 0.0537434981f) * s + 0.133314913f) * s;\n"
+     "    const float small = (p - 0.333332839f) * s * x + x;\n"
      "    const float large = 1.0f - 2.0f / (np_exp_f32(a + a) + 1.0f);\n"
      "    return a < 0.625f ? small : x < 0.0f ? -large : large;\n}\n"},
     {"softplus", "f32", "exp",
