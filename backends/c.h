@@ -19,9 +19,8 @@ typedef enum {
     NP_C_CHOICE
 } np_clevel;
 char *np_ctext(np_arena *mem, const char *fmt, ...) NP_PRINTF(2, 3);
-const char *np_ctype(np_dtype d);   /* as it lies in memory: f16 is uint16_t */
-const char *np_cvalue(np_dtype d);  /* as it is computed with: f16 is float */
-const char *np_csuffix(np_dtype d); /* of helpers: "f32" */
+const char *np_ctype(np_dtype d);  /* as it lies in memory: f16 is uint16_t */
+const char *np_cvalue(np_dtype d); /* as it is computed with: f16 is float */
 /* A number of that type as C has it; text lives in mem. */
 const char *np_cnumber(np_arena *mem, np_dtype d, double v);
 /* A name made of letters of `hint` that C allows; NULL hint or none left: `other`. */
@@ -29,6 +28,7 @@ const char *np_cname(np_arena *mem, const char *hint, const char *other);
 bool np_creserved(const char *name); /* C or its library means something by it */
 const char *np_cshape(np_arena *mem, np_cx *cx, const np_type *t); /* "[T,64]"; "" for a scalar */
 
+int np_cfloat(char *s, float v);         /* a literal in the fewest digits, at most 24 letters; how many */
 uint16_t np_chalf(np_dtype d, double v); /* the bits of an f16 or bf16 */
 
 /* ---- c_range.c: what an integer can be, by id; the whole double range: anything. */

@@ -104,25 +104,11 @@ static int64_t source_index(const order *o, int64_t i)
     }
     return at;
 }
-/* A float in the fewest digits that give it back. */
-static int put_float(char *s, float v)
-{
-    if (v != v) return sprintf(s, "NAN");
-    if (isinf(v)) return sprintf(s, v < 0 ? "-INFINITY" : "INFINITY");
-    int n = 0;
-    for (int digits = 6; digits <= 9; digits++) {
-        n = sprintf(s, "%.*g", digits, (double)v);
-        if (strtof(s, NULL) == v) break;
-    }
-    if (!strpbrk(s, ".e")) s[n++] = '.', s[n++] = '0';
-    s[n++] = 'f';
-    return n;
-}
 static int put_element(np_cfile *c, char *s, const array *a, np_dtype d, double v)
 {
     if (a->packed || d == NP_F16 || d == NP_BF16)
         return sprintf(s, "0x%04x", np_chalf(a->packed ? source_of(c, a->w)->stored : d, v));
-    if (d == NP_F32) return put_float(s, (float)v);
+    if (d == NP_F32) return np_cfloat(s, (float)v);
     np_arena mem = {0};
     int n = sprintf(s, "%s", np_cnumber(&mem, d, np_dtype_class(d) == 'F' ? v : np_round_to(d, v)));
     np_arena_free(&mem);

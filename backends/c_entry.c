@@ -20,6 +20,7 @@ typedef struct entry {
     int n, cap;
     const char **var; /* by id */
     bool T, N, in, state, out, work;
+    np_str scope; /* of the last call */
 } entry;
 
 static bool taken(const entry *e, const char *s)
@@ -111,10 +112,17 @@ static const char *group_word(const np_node *g)
     const char *dot = g->sym ? strrchr(g->sym, '.') : NULL;
     return g->name ? g->name : dot ? dot + 1 : g->sym;
 }
+static void put_scope(entry *e, np_str scope)
+{
+    if (scope == e->scope || !scope || !*scope) return;
+    np_text_add(&e->body, "%s    /* %s */\n", e->scope ? "\n" : "", scope);
+    e->scope = scope;
+}
 static void put_call(entry *e, const np_node *g)
 {
     np_ccall call = np_ckernel_call(e->c, e->f, g);
     np_text line = {0};
+    put_scope(e, g->loc.scope);
     np_text_add(&line, "    %s(", call.name);
     size_t start = line.n, width = start;
     for (int i = 0; i < call.nargs + call.T + call.N; i++) {

@@ -78,10 +78,28 @@ static np_cexpr number(np_ckernel *k, np_dtype d, double v)
     np_clevel level = s[0] == '-' ? NP_C_UNARY : NP_C_PRIMARY;
     return expr(s, level, np_dtype_class(d) != 'F' && fabs(v) < 0x1p31);
 }
+/* c*ceil(x/q) - c*j is c*floor((x + q-1 - j*q)/q): the form in which people write rounding down. */
+static bool rounded_down(np_ckernel *k, const np_dim *d, np_cexpr *out)
+{
+    const np_dim *m = d->nargs == 1 ? d->arg[0] : NULL;
+    int64_t c = m && m->kind == NP_DIM_MUL ? m->k : 1, lo, hi;
+    if (m && m->kind == NP_DIM_MUL && m->nargs == 1) m = m->arg[0];
+    if (!m || m->kind != NP_DIM_CEIL || d->k >= 0 || c < 1 || -d->k % c != 0) return false;
+    np_cx *cx = k->file->cx;
+    const np_dim *x = np_dim_add(cx, m->arg[0], np_dim_const(cx, m->k - 1 + d->k / c * m->k));
+    np_dim_range(x, &lo, &hi);
+    if (lo < 0) return false;
+    const char *s =
+        np_ctext(k->mem, "%s / %lld", np_cexpr_in(k, np_cexpr_dim(k, x), NP_C_MUL), (long long)m->k);
+    *out = expr(c == 1 ? s : np_ctext(k->mem, "%s * %lld", s, (long long)c), NP_C_MUL, false);
+    return true;
+}
 static np_cexpr chain(np_ckernel *k, const np_dim *d)
 {
     bool sum = d->kind == NP_DIM_ADD;
     const char *s = NULL;
+    np_cexpr down;
+    if (sum && rounded_down(k, d, &down)) return down;
     if (!sum && d->k != 1) s = np_ctext(k->mem, "%lld", (long long)d->k);
     for (int i = 0; i < d->nargs; i++) {
         const char *t = np_cexpr_in(k, np_cexpr_dim(k, d->arg[i]), sum ? NP_C_MUL : NP_C_UNARY);

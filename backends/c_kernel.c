@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { LONGEST = 64 }; /* letters of an expression that is part of another */
+enum { LONGEST = 64, WIDTH = 110 }; /* letters of an expression that is part of another */
 
 /* ---- names */
 static bool in_scope(const np_ckernel *k, const char *s)
@@ -33,7 +33,11 @@ static const char *name(np_ckernel *k, const char *hint, const char *other)
     }
     return k->scope[k->nscope++] = s;
 }
-static const char *usual_name(const np_node *n)
+static bool is_local(const np_node *buf)
+{
+    return buf->op == NP_ALLOC && np_dim_is(buf->attr[0], -2);
+}
+static const char *usual_name(const np_ckernel *k, const np_node *n)
 {
     if (np_dtype_class(n->type->dtype) == 'I') return "at";
     if (np_dtype_class(n->type->dtype) == 'B') return "is";
@@ -45,6 +49,7 @@ static const char *usual_name(const np_node *n)
     case NP_RECIP: return "scale";
     case NP_SIN: return "s";
     case NP_COS: return "c";
+    case NP_LOAD: return n->arg[0]->op == NP_WEIGHT ? "w" : is_local(n->arg[0]) ? "v" : k->var[n->arg[0]->id];
     default: return "v";
     }
 }
@@ -101,7 +106,7 @@ static np_cexpr take(np_ckernel *k, const np_node *n)
 static void write_down(np_ckernel *k, const np_node *n)
 {
     np_cexpr e = k->e[n->id];
-    const char *s = name(k, n->name, usual_name(n));
+    const char *s = name(k, n->name, usual_name(k, n));
     line(k, "const %s %s = %s;",
          np_dtype_class(n->type->dtype) == 'I' && n->type->dtype == NP_I64 && e.small
              ? "int"
@@ -162,6 +167,20 @@ static void value(np_ckernel *k, const np_node *n)
     else
         wait_for(k, n);
 }
+/* x[i] += y where that is what the stored value says */
+static const char *added(np_ckernel *k, const np_node *n, const char *to, const char **op)
+{
+    const np_node *v = n->arg[1];
+    np_dtype d = v->type->dtype;
+    *op = v->op == NP_ADD ? "+=" : v->op == NP_SUB ? "-=" : v->op == NP_MUL ? "*=" : NULL;
+    if (!*op || k->var[v->id] || (d != NP_F32 && d != NP_F64)) return NULL;
+    for (int i = 0; i < (v->op == NP_SUB ? 1 : 2); i++) {
+        const np_node *x = v->arg[i];
+        if (x->op == NP_LOAD && x->arg[0] == n->arg[0] && !k->var[x->id] && strcmp(k->e[x->id].text, to) == 0)
+            return np_cexpr_get(k, v->arg[1 - i]).text;
+    }
+    return NULL;
+}
 static void store(np_ckernel *k, const np_node *n)
 {
     const np_node *buf = n->arg[0];
@@ -170,7 +189,11 @@ static void store(np_ckernel *k, const np_node *n)
     np_dtype d = buf->type->dtype;
     if (d == NP_F16 || d == NP_BF16) v = np_ctext(k->mem, "%s(%s)", np_chelp_call(k->file, "to", d), v);
     settle(k, n);
-    line(k, "%s = %s;", to, v);
+    const char *op, *more = added(k, n, to, &op);
+    if (more)
+        line(k, "%s %s %s;", to, op, more);
+    else
+        line(k, "%s = %s;", to, v);
 }
 static const char *carried_name(const np_node *loop, int i)
 {
@@ -249,6 +272,18 @@ static void variables(np_ckernel *k, const np_node *n, int count, const char **v
     }
     k->parts[n->id] = var;
 }
+/* A loop over one short statement needs no braces: what was written from `head` on becomes one line. */
+static bool on_one_line(np_ckernel *k, size_t head, size_t inside)
+{
+    const char *s = k->out->s + inside;
+    size_t n = strcspn(s, "\n");
+    if (n == 0 || s[n + 1]) return false;
+    size_t blanks = strspn(s, " ");
+    if (inside - head - 2 + n - blanks > WIDTH) return false;
+    memmove(k->out->s + inside - 2, s + blanks, n - blanks + 2); /* over the brace and the end of its line */
+    k->out->n -= blanks + 2;
+    return true;
+}
 static void loop(np_ckernel *k, const np_node *n)
 {
     const np_block *b = n->body[0];
@@ -285,13 +320,15 @@ static void loop(np_ckernel *k, const np_node *n)
     const char *by = np_dim_is(n->attr[2], 1)
                          ? np_ctext(k->mem, "%s++", i)
                          : np_ctext(k->mem, "%s += %s", i, np_cexpr_dim(k, n->attr[2]).text);
+    size_t head = k->out->n;
     line(k, "for (%s %s = %s; %s < %s; %s) {", small ? "int" : "int64_t", i, from, i, to, by);
+    size_t inside = k->out->n;
     k->e[count->id] = (np_cexpr){.text = i, .small = small, .plain = true};
     k->depth++;
     block(k, b);
     next_values(k, n, var);
     k->depth--;
-    line(k, "}");
+    if (!on_one_line(k, head, inside)) line(k, "}");
     k->nscope = scope;
 }
 static void branch(np_ckernel *k, const np_block *b, const char *const *var)
@@ -351,10 +388,6 @@ static void block(np_ckernel *k, const np_block *b)
 }
 
 /* ---- parameters */
-static bool is_local(const np_node *buf)
-{
-    return buf->op == NP_ALLOC && np_dim_is(buf->attr[0], -2);
-}
 static np_cparam *param_of(np_ckernel *k, const np_node *buf)
 {
     for (int i = 0; i < k->nparams; i++)
@@ -396,7 +429,10 @@ static const char *last_words(np_arena *mem, const char *s)
 static const char *hint_of(np_ckernel *k, const np_cparam *p, const np_node *group)
 {
     const np_node *n = p->buf;
-    if (n->op == NP_WEIGHT) return last_words(k->mem, n->sym);
+    if (n->op == NP_WEIGHT) {
+        const np_weight *w = np_mod_weight(k->f->mod, n->sym);
+        return last_words(k->mem, w->from ? w->from : w->name);
+    }
     if (n->name) return n->name;
     if (n->op == NP_CONST) return "table";
     if (p->written && group->name) return group->name;

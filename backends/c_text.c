@@ -34,10 +34,6 @@ const char *np_cvalue(np_dtype d)
 {
     return types[d].value;
 }
-const char *np_csuffix(np_dtype d)
-{
-    return np_dtype_text(d);
-}
 
 /* The shortest decimal that reads back as v; digits tried from `few` on. */
 static void shortest(char *s, size_t n, double v, bool single)
@@ -103,6 +99,67 @@ const char *np_cshape(np_arena *mem, np_cx *cx, const np_type *t)
     for (int i = 0; i < t->rank; i++)
         s = np_ctext(mem, "%s%s%s", s, i ? "," : "[", np_dim_str(cx, t->dim[i]));
     return t->rank ? np_ctext(mem, "%s]", s) : s;
+}
+
+/* Does digits * 10^exponent read as v? The product is off by some 2^-52, so what
+ * lies 2^-50 on either side must read as v, too. */
+static bool reads_as(double digits, int exponent, double v)
+{
+    static const double ten[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10,
+                                 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21,
+                                 1e22, 1e23, 1e24, 1e25, 1e26, 1e27, 1e28, 1e29, 1e30, 1e31, 1e32,
+                                 1e33, 1e34, 1e35, 1e36, 1e37, 1e38, 1e39, 1e40};
+    double d = exponent < 0 ? digits / ten[-exponent] : digits * ten[exponent];
+    return (double)(float)(d * (1 - 0x1p-50)) == v && (double)(float)(d * (1 + 0x1p-50)) == v;
+}
+/* a > 0 as *digits * 10^*exponent, the fewest digits that read as a. */
+static bool find_digits(double a, int64_t *digits, int *exponent)
+{
+    static const int64_t unit[] = {1, 10, 100, 1000};
+    if (a < 1e-28 || a >= 1e9) return false;
+    int e = 0; /* 10^e <= a */
+    double all = a;
+    while (all < 1e8) all *= 10, e--;
+    for (int drop = 3; drop >= 0; drop--) { /* from 6 digits on: fewer are these, with zeros at the end */
+        *digits = (int64_t)(all / (double)unit[drop] + 0.5);
+        *exponent = e + drop;
+        if (reads_as((double)*digits, *exponent, a)) return true;
+    }
+    return false;
+}
+int np_cfloat(char *s, float v)
+{
+    char d[24] = {0};
+    int64_t digits;
+    int e, at = 0;
+    double a = fabs((double)v);
+    if (v != v) return sprintf(s, "NAN");
+    if (isinf(v)) return sprintf(s, v < 0 ? "-INFINITY" : "INFINITY");
+    if (!find_digits(a, &digits, &e)) { /* seldom: the library's way */
+        shortest(d, sizeof d, (double)v, true);
+        return sprintf(s, "%s%s", d, strpbrk(d, ".e") ? "f" : ".0f");
+    }
+    while (digits % 10 == 0) digits /= 10, e++;
+    int n = 0;
+    for (int64_t k = digits; k; k /= 10) n++;
+    for (int i = n - 1; i >= 0; i--, digits /= 10) d[i] = (char)('0' + digits % 10);
+    int point = n + e; /* digits before the point */
+    if (v < 0) s[at++] = '-';
+    if (point < -4) { /* 1.234e-6 */
+        s[at++] = d[0];
+        if (n > 1) s[at++] = '.';
+        for (int i = 1; i < n; i++) s[at++] = d[i];
+        return at + sprintf(s + at, "e%df", point - 1);
+    }
+    if (point <= 0) s[at++] = '0';
+    for (int i = 0; i < point; i++) s[at++] = i < n ? d[i] : '0';
+    s[at++] = '.';
+    for (int i = point; i < 0; i++) s[at++] = '0';
+    for (int i = point > 0 ? point : 0; i < n; i++) s[at++] = d[i];
+    if (point >= n) s[at++] = '0';
+    s[at++] = 'f';
+    s[at] = 0;
+    return at;
 }
 
 uint16_t np_chalf(np_dtype d, double v)
