@@ -21,7 +21,7 @@
 enum {
     RT_MORE = 256,
     RT_BENCH_RUNS = 5,
-    RT_BENCH_PREFILL = 512,
+    RT_BENCH_TOKENS = 512,
     RT_FAILED = 1,
     RT_USAGE = 2,
     RT_INTERRUPTED = 130
@@ -292,23 +292,24 @@ static int rt_by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* The same number of tokens read at once, and written one by one from the beginning. */
 static int rt_bench(rt_program *r)
 {
-    int32_t token[RT_BENCH_PREFILL];
+    int32_t token[RT_BENCH_TOKENS];
     double prefill[RT_BENCH_RUNS], decode[RT_BENCH_RUNS];
-    int64_t context = np_context(r->s), P = np_block(r->s), D = r->a.n > 0 ? r->a.n : RT_MORE;
-    if (P > RT_BENCH_PREFILL) P = RT_BENCH_PREFILL;
-    if (context > 0 && P > (context + 1) / 2) P = (context + 1) / 2;
-    if (context > 0 && D > context - P) D = context - P;
-    for (int64_t i = 0; i < P; i++) token[i] = (int32_t)((i * 7 + 1) % np_vocabulary(r->s));
+    int64_t context = np_context(r->s), n = r->a.n > 0 ? r->a.n : RT_BENCH_TOKENS;
+    if (n > RT_BENCH_TOKENS) n = RT_BENCH_TOKENS;
+    if (context > 0 && n > context) n = context;
+    for (int64_t i = 0; i < n; i++) token[i] = (int32_t)((i * 7 + 1) % np_vocabulary(r->s));
     for (int k = 0; k < RT_BENCH_RUNS; k++) {
         np_reset(r->s);
         double from = np_rt_seconds();
-        const char *why = np_feed(r->s, token, P);
+        const char *why = np_feed(r->s, token, n);
         prefill[k] = np_rt_seconds() - from;
+        np_reset(r->s);
         from = np_rt_seconds();
-        for (int64_t i = 0; i < D && !why; i++) {
-            int32_t next = np_sample(r->s, &r->sampler);
+        for (int64_t i = 0; i < n && !why; i++) {
+            int32_t next = i ? np_sample(r->s, &r->sampler) : token[0];
             why = next < 0 ? "none of the model's logits is a number" : np_feed(r->s, &next, 1);
         }
         decode[k] = np_rt_seconds() - from;
@@ -316,9 +317,8 @@ static int rt_bench(rt_program *r)
     }
     qsort(prefill, RT_BENCH_RUNS, sizeof *prefill, rt_by_size);
     qsort(decode, RT_BENCH_RUNS, sizeof *decode, rt_by_size);
-    printf(
-        "prefill %" PRId64 " tokens, %.1f tokens/s; decode %" PRId64 " tokens, %.1f tokens/s; median of %d\n",
-        P, (double)P / prefill[RT_BENCH_RUNS / 2], D, (double)D / decode[RT_BENCH_RUNS / 2], RT_BENCH_RUNS);
+    printf("%" PRId64 " tokens: prefill %.1f tokens/s, decode %.1f tokens/s; median of %d\n", n,
+           (double)n / prefill[RT_BENCH_RUNS / 2], (double)n / decode[RT_BENCH_RUNS / 2], RT_BENCH_RUNS);
     return 0;
 }
 

@@ -391,12 +391,12 @@ START_TEST(test_bench)
     double prefill, decode;
     ck_assert_int_eq(run(BYTES " --bench -n 20"), 0);
     ck_assert_int_eq(sscanf(out,
-                            "prefill 8 tokens, %lf tokens/s; decode 20 tokens, %lf tokens/s; median of 5",
+                            "20 tokens: prefill %lf tokens/s, decode %lf tokens/s; median of 5",
                             &prefill, &decode),
                      2);
     ck_assert(prefill > 0 && decode > 0);
     ck_assert_int_eq(run(PIECES " --bench"), 0);
-    ck_assert_ptr_nonnull(strstr(out, "decode 32 tokens"));
+    ck_assert_ptr_nonnull(strstr(out, " tokens: prefill "));
     ck_assert_int_eq(run(NO_NUMBERS " --bench"), 1);
 }
 END_TEST
