@@ -111,7 +111,7 @@ static int rt_set(const char *program, np_rt_args *a, const rt_option *o, const 
     char *end, *field = (char *)a + o->at;
     errno = 0;
     if (o->kind == RT_TEXT) {
-        *(const char **)(void *)field = value;
+        *(const char **)field = value;
         return 0;
     }
     double x = o->kind == RT_REAL ? strtod(value, &end) : (double)strtoll(value, &end, 10);
@@ -121,9 +121,9 @@ static int rt_set(const char *program, np_rt_args *a, const rt_option *o, const 
         return RT_WRONG;
     }
     if (o->kind == RT_REAL)
-        *(double *)(void *)field = x;
+        *(double *)field = x;
     else
-        *(int64_t *)(void *)field = strtoll(value, NULL, 10);
+        *(int64_t *)field = strtoll(value, NULL, 10);
     return 0;
 }
 
@@ -141,7 +141,7 @@ static int rt_option_read(const char *program, np_rt_args *a, int argc, char **a
         fprintf(stderr, "%s: %s takes no value\n", program, o->name);
         return RT_WRONG;
     }
-    if (o->kind == RT_FLAG) return *(int *)(void *)((char *)a + o->at) = 1, 0;
+    if (o->kind == RT_FLAG) return *(int *)((char *)a + o->at) = 1, 0;
     if (!equals && *i + 1 == argc) {
         fprintf(stderr, "%s: %s: %s is missing\n", program, o->name, o->takes);
         return RT_WRONG;
