@@ -121,7 +121,7 @@ static np_status emit(np_cx *cx, const np_program *p, np_text *out)
     np_text setup = {0}, body = {0};
     np_cdata_setup(&c, &setup);
     if (p->runtime) np_centry_table(&c);
-    np_chelp_put(&c, &body);
+    np_chelp_put((const char *[]){c.kernels.s ? c.kernels.s : "", setup.s ? setup.s : "", NULL}, &body);
     if (c.narrays) np_text_add(&body, "\n/* ---- numbers */\n");
     np_cdata_put(&c, &body);
     if (c.kernels.n)

@@ -38,12 +38,11 @@ typedef struct np_crange {
 np_crange *np_crange_find(const np_fn *f, np_arena *mem);
 bool np_crange_fits(np_crange r, np_dtype d);
 
-enum { NP_CHELPERS = 40 };
 /* ---- c_help.c: inline functions that a file needs, written only if it does. */
-/* The name to call for f(x) of that element type: a helper, which is noted, or
- * one of libm. */
+/* The name to call for f(x) of that element type: a helper, or a function of libm. */
 const char *np_chelp_call(np_cfile *c, const char *f, np_dtype d);
-void np_chelp_put(const np_cfile *c, np_text *out);
+/* Those that the texts call; the list ends with NULL. */
+void np_chelp_put(const char *const *calls, np_text *out);
 
 /* ---- c_data.c: arrays of numbers in the file. */
 /* The name of the array that holds weight or constant list n. */
@@ -58,9 +57,9 @@ uint64_t np_cdata_hash(const np_cfile *c, uint64_t h);
 typedef struct np_cexpr {
     const char *text; /* NULL: not written yet */
     np_clevel level;
-    bool small; /* C computes it in int */
-    bool plain; /* names and numbers that do not change: may stand anywhere, any number of times */
-    bool taken; /* is part of another expression */
+    bool small;      /* C computes it in int */
+    bool plain;      /* names and numbers that do not change: may stand anywhere, any number of times */
+    const char *raw; /* of a half: before it was rounded; NULL: not rounded here */
 } np_cexpr;
 typedef struct np_cparam { /* a buffer that comes from outside */
     const np_node *buf;
@@ -120,8 +119,7 @@ struct np_cfile {
     np_cx *cx;
     const np_program *p;
     np_arena mem;
-    const char *prefix;           /* of functions */
-    uint32_t helper[NP_CHELPERS]; /* by row of the table in c_help.c: element types, bits */
+    const char *prefix; /* of functions */
     np_text kernels, entries;
     struct np_cmade *made; /* kernels so far */
     int nmade, made_cap;

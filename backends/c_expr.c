@@ -176,6 +176,12 @@ static np_cexpr call(np_ckernel *k, const char *f, np_dtype d, const char *arg)
     return (np_cexpr){.text = np_ctext(k->mem, "%s(%s)", np_chelp_call(k->file, f, d), arg),
                       .level = NP_C_PRIMARY};
 }
+static np_cexpr rounded(np_ckernel *k, np_dtype d, const char *x)
+{
+    np_cexpr e = call(k, "round", d, x);
+    e.raw = x;
+    return e;
+}
 static np_cexpr cast(np_ckernel *k, const np_node *n)
 {
     np_dtype to = n->type->dtype, from = n->arg[0]->type->dtype;
@@ -201,12 +207,12 @@ static np_cexpr cast(np_ckernel *k, const np_node *n)
     if (is_half(to)) {
         np_crange r = k->range[n->arg[0]->id];
         bool exact = from == NP_F32 || is_half(from) || (whole && r.lo >= -0x1p24 && r.hi <= 0x1p24);
-        return call(k, "round", to,
-                    exact
-                        ? whole ? as : x.text
-                        : call(k, "odd", NP_F64,
-                               whole ? np_ctext(k->mem, "(double)%s", np_cexpr_in(k, x, NP_C_UNARY)) : x.text)
-                              .text);
+        return rounded(
+            k, to,
+            exact ? whole ? as : x.text
+                  : call(k, "odd", NP_F64,
+                         whole ? np_ctext(k->mem, "(double)%s", np_cexpr_in(k, x, NP_C_UNARY)) : x.text)
+                        .text);
     }
     if (to == NP_F32 && is_half(from)) return x;
     return (np_cexpr){.text = as, .level = NP_C_UNARY, .plain = x.plain};
@@ -244,9 +250,23 @@ static const char *fill(np_ckernel *k, const np_node *n, const char *form, np_dt
     np_text_free(&t);
     return s;
 }
+/* x + 0, x * 1: of loops that run once */
+static bool nothing_done(np_ckernel *k, const np_node *n, np_cexpr *out)
+{
+    if ((n->op != NP_ADD && n->op != NP_MUL) || np_dtype_class(n->type->dtype) != 'I') return false;
+    for (int i = 0; i < 2; i++) {
+        np_cexpr e = np_cexpr_get(k, n->arg[i]);
+        if (strcmp(e.text, n->op == NP_ADD ? "0" : "1") != 0) continue;
+        *out = np_cexpr_get(k, n->arg[1 - i]);
+        return true;
+    }
+    return false;
+}
 np_cexpr np_cexpr_make(np_ckernel *k, const np_node *n)
 {
+    np_cexpr same;
     if (n->op == NP_CAST) return cast(k, n);
+    if (nothing_done(k, n, &same)) return same;
     np_dtype result = n->type->dtype, d = n->op == NP_SELECT ? result : n->arg[0]->type->dtype;
     const char *form = form_of(n->op, d), *wrap = spell[n->op].wrap;
     np_cexpr e = {.small = result != NP_I64, .plain = true};
@@ -277,8 +297,7 @@ np_cexpr np_cexpr_make(np_ckernel *k, const np_node *n)
         e.text = np_ctext(k->mem, "(%s)%s", np_ctype(d), np_cexpr_in(k, e, NP_C_UNARY));
         e.level = NP_C_UNARY;
     }
-    if (is_half(result) && !is_exact(n->op)) e = call(k, "round", result, e.text);
-    return e;
+    return is_half(result) && !is_exact(n->op) ? rounded(k, result, e.text) : e;
 }
 np_cexpr np_cexpr_get(np_ckernel *k, const np_node *n)
 {

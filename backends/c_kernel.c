@@ -39,7 +39,7 @@ static bool is_local(const np_node *buf)
 }
 static const char *usual_name(const np_ckernel *k, const np_node *n)
 {
-    if (np_dtype_class(n->type->dtype) == 'I') return "at";
+    if (n->type->dtype == NP_I64 && n->op != NP_LOAD) return "at";
     if (np_dtype_class(n->type->dtype) == 'B') return "is";
     switch (n->op) {
     case NP_EXP: return "e";
@@ -185,9 +185,12 @@ static void store(np_ckernel *k, const np_node *n)
 {
     const np_node *buf = n->arg[0];
     for (int i = 2; i < n->nargs; i++) take(k, n->arg[i]);
-    const char *to = np_cexpr_place(k, buf, n->nargs - 2, n->arg + 2), *v = take(k, n->arg[1]).text;
+    const char *to = np_cexpr_place(k, buf, n->nargs - 2, n->arg + 2);
+    np_cexpr e = take(k, n->arg[1]);
+    const char *v = e.text;
     np_dtype d = buf->type->dtype;
-    if (d == NP_F16 || d == NP_BF16) v = np_ctext(k->mem, "%s(%s)", np_chelp_call(k->file, "to", d), v);
+    if (d == NP_F16 || d == NP_BF16)
+        v = np_ctext(k->mem, "%s(%s)", np_chelp_call(k->file, "to", d), e.raw ? e.raw : v);
     settle(k, n);
     const char *op, *more = added(k, n, to, &op);
     if (more)

@@ -114,6 +114,13 @@ double np_fold_neutral(np_op op, np_dtype d)
     return op == NP_MAX ? -ldexp(1, bits - 1) : ldexp(1, bits - 1) - (bits == 64 ? 1024 : 1);
 }
 
+/* The last bits of a product, of which a double may hold only the first. */
+static double product(np_dtype d, double a, double b)
+{
+    if (d == NP_I64) return np_round_to(d, a * b);
+    return np_round_to(d, (int32_t)(uint32_t)(uint64_t)((int64_t)a * (int64_t)b));
+}
+
 double np_fold_number(np_op op, np_dtype d, const double *v)
 {
     double a = v[0], b = np_op_info(op)->nargs > 1 ? v[1] : 0;
@@ -138,7 +145,7 @@ double np_fold_number(np_op op, np_dtype d, const double *v)
     case NP_CAST: return d == NP_F32 ? a : np_round_to(d, a);
     case NP_ADD: return integer ? np_round_to(d, a + b) : a + b;
     case NP_SUB: return integer ? np_round_to(d, a - b) : a - b;
-    case NP_MUL: return integer ? np_round_to(d, a * b) : a * b;
+    case NP_MUL: return integer ? product(d, a, b) : a * b;
     case NP_DIV: return a / b;
     case NP_POW: return pow(a, b);
     case NP_MOD: return integer ? quotient(op, (int64_t)a, (int64_t)b) : floor_mod(a, b);

@@ -3,6 +3,8 @@
  *   # test: parse          the canonical text of the module
  *   # test: pass NAME      after this pass over every function of its stage
  *   # test: stream         after np_stream_derive
+ *   # test: emit c         as C, after all passes (run_code.c)
+ *   # test: conform        computes what the interpreter says, by every backend (run_code.c)
  *   # knobs: lanes=8 rows=2
  *   # eval: T=8 N=0 tol=1e-12   (several lines: several cases)
  *   # note: a note that must be given (a part of its text)
@@ -15,8 +17,7 @@
  * line that announces it, and each announcement must come true.
  *
  * Every file runs in a process of its own: one that crashes fails alone. */
-#include "passes/passes.h"
-#include "same.h"
+#include "run.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -26,18 +27,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PASSED = 0, FAILED = 1, SKIPPED = 77 };
-typedef struct test {
-    const char *path;
-    char *text;
-    size_t n, split; /* split: where the expected text begins; n if there is no `---` */
-    char kind[32], pass[32];
-    np_knobs knobs;
-    bool bless;
-} test;
-
-static int fail(const test *t, const char *fmt, ...) NP_PRINTF(2, 3);
-static int fail(const test *t, const char *fmt, ...)
+int run_fail(const test *t, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
@@ -63,7 +53,7 @@ static char *read_file(const char *path, size_t *n)
 }
 
 /* ---- the header */
-static const char *header(const char *from, const char *end, const char *key)
+const char *run_header(const char *from, const char *end, const char *key)
 {
     for (const char *p = from; p && p < end; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL) {
         if (*p != '#') continue;
@@ -72,7 +62,7 @@ static const char *header(const char *from, const char *end, const char *key)
     }
     return NULL;
 }
-static bool setting(const char *line, const char *key, double *out)
+bool run_setting(const char *line, const char *key, double *out)
 {
     const char *end = line + strcspn(line, "\n");
     size_t n = strlen(key);
@@ -90,13 +80,13 @@ static void read_header(test *t)
     const char *p = strstr(t->text, "\n---\n"), *h, *end = t->text + t->n;
     double v;
     t->split = p ? (size_t)(p - t->text) + 5 : t->n;
-    h = header(t->text, end, "test:");
+    h = run_header(t->text, end, "test:");
     if (h) sscanf(h, "%31s %31s", t->kind, t->pass);
     t->knobs = (np_knobs){.lanes = 32, .rows = 4, .chunk = 1};
-    h = header(t->text, end, "knobs:");
-    if (h && setting(h, "lanes", &v)) t->knobs.lanes = (int)v;
-    if (h && setting(h, "rows", &v)) t->knobs.rows = (int)v;
-    if (h && setting(h, "chunk", &v)) t->knobs.chunk = (int)v;
+    h = run_header(t->text, end, "knobs:");
+    if (h && run_setting(h, "lanes", &v)) t->knobs.lanes = (int)v;
+    if (h && run_setting(h, "rows", &v)) t->knobs.rows = (int)v;
+    if (h && run_setting(h, "chunk", &v)) t->knobs.chunk = (int)v;
 }
 
 /* ---- bad input */
@@ -118,7 +108,7 @@ static int run_bad(test *t)
     np_cx *cx = np_cx_new();
     int r = PASSED, line = 1;
     np_mod *m = np_parse(cx, t->path, t->text, t->n);
-    if (m) r = fail(t, "no error");
+    if (m) r = run_fail(t, "no error");
     np_mod_free(m);
     for (const char *p = t->text, *end; *p; p = *end ? end + 1 : end, line++) {
         end = p + strcspn(p, "\n");
@@ -127,12 +117,12 @@ static int run_bad(test *t)
             const np_diag *d = &cx->diag[i];
             if (d->level != NP_ERROR || d->loc.line != line) continue;
             any = true;
-            if (!announced(p, end, d->text)) r = fail(t, "line %d: unexpected: %s", line, d->text);
+            if (!announced(p, end, d->text)) r = run_fail(t, "line %d: unexpected: %s", line, d->text);
         }
-        if (!any && announced(p, end, NULL)) r = fail(t, "line %d: no error where one is announced", line);
+        if (!any && announced(p, end, NULL)) r = run_fail(t, "line %d: no error where one is announced", line);
     }
     for (int i = 0; i < cx->ndiags; i++)
-        if (cx->diag[i].loc.line < 1 || cx->diag[i].loc.line >= line) r = fail(t, "an error without a line: %s", cx->diag[i].text);
+        if (cx->diag[i].loc.line < 1 || cx->diag[i].loc.line >= line) r = run_fail(t, "an error without a line: %s", cx->diag[i].text);
     np_cx_free(cx);
     return r;
 }
@@ -174,18 +164,27 @@ static int bless(const test *t, const char *got)
     char aside[4096];
     snprintf(aside, sizeof aside, "%s.new", t->path);
     FILE *f = fopen(aside, "wb");
-    if (!f) return fail(t, "%s cannot be written: %s", aside, strerror(errno));
+    if (!f) return run_fail(t, "%s cannot be written: %s", aside, strerror(errno));
     size_t head = t->split;
     bool good = fwrite(t->text, 1, head, f) == head;
     if (head == t->n) good &= fprintf(f, "%s---\n", t->n && t->text[t->n - 1] != '\n' ? "\n" : "") > 0;
     good &= fputs(got, f) >= 0;
     good &= fclose(f) == 0;
-    if (!good || rename(aside, t->path) != 0) return fail(t, "cannot be rewritten: %s", strerror(errno));
+    if (!good || rename(aside, t->path) != 0) return run_fail(t, "cannot be rewritten: %s", strerror(errno));
     return PASSED;
 }
 
+int run_expect(const test *t, const char *got)
+{
+    if (strcmp(t->text + t->split, got) == 0) return PASSED;
+    if (t->bless) return bless(t, got);
+    run_fail(t, "another text than expected");
+    show_diff(t->text + t->split, got);
+    return FAILED;
+}
+
 /* ---- what is under test */
-static np_mod *parse(const test *t, np_cx *cx, bool plain)
+np_mod *run_parse(const test *t, np_cx *cx, bool plain)
 {
     size_t n = t->split < t->n ? t->split - 4 : t->n;
     np_mod *m = (plain ? np_parse_plain : np_parse)(cx, t->path, t->text, n);
@@ -212,14 +211,14 @@ static int compare_case(const test *t, np_mod *before, np_mod *after, const char
     np_text why = {0};
     const np_dim **sym;
     int n = np_dim_syms(before->cx, &sym), r = PASSED;
-    setting(line, "tol", &tol);
+    run_setting(line, "tol", &tol);
     for (int i = 0; i < n; i++)
-        if (setting(line, sym[i]->name, &v)) np_env_set(&e, sym[i], (int64_t)v);
+        if (run_setting(line, sym[i]->name, &v)) np_env_set(&e, sym[i], (int64_t)v);
     np_same_env(before->cx, &e);
     for (int i = 0; i < before->nfns && r == PASSED; i++) {
         const np_fn *f = before->fn[i], *g = np_mod_fn(after, f->name);
         if (strcmp(t->kind, "stream") == 0 && strcmp(f->name, "main") == 0) g = np_mod_fn(after, "whole");
-        if (g && !np_same_answers(f, g, &e, 1, tol, &why)) r = fail(t, "%s", why.s);
+        if (g && !np_same_answers(f, g, &e, 1, tol, &why)) r = run_fail(t, "%s", why.s);
     }
     np_text_free(&why);
     return r;
@@ -234,17 +233,17 @@ static int compare_pieces(const test *t, np_mod *m, const char *line)
     np_env e = {0};
     const np_dim **sym;
     int r = PASSED;
-    setting(line, "tol", &tol);
+    run_setting(line, "tol", &tol);
     for (int i = 0, n = np_dim_syms(m->cx, &sym); i < n; i++)
-        if (setting(line, sym[i]->name, &v)) np_env_set(&e, sym[i], (int64_t)v);
+        if (run_setting(line, sym[i]->name, &v)) np_env_set(&e, sym[i], (int64_t)v);
     np_same_env(m->cx, &e);
     int64_t len = 1;
     for (int i = 0; i < e.n; i++)
         if (e.sym[i]->role == NP_ROLE_TIME) len = e.value[i];
     const int64_t pieces[][2] = {{len, len}, {1, 1}, {len / 2 > 0 ? len / 2 : 1, len}, {2, 1}};
-    if (main->ninputs > (int)NP_LEN(in) || !np_same_inputs(main, &e, 1, in)) return fail(t, "a size of an input has no value");
+    if (main->ninputs > (int)NP_LEN(in) || !np_same_inputs(main, &e, 1, in)) return run_fail(t, "a size of an input has no value");
     for (int i = 0; i < (int)NP_LEN(pieces) && r == PASSED; i++)
-        if (!np_same_pieces(m, in, 2, pieces[i], tol, &why)) r = fail(t, "%s", why.s);
+        if (!np_same_pieces(m, in, 2, pieces[i], tol, &why)) r = run_fail(t, "%s", why.s);
     for (int i = 0; i < main->ninputs; i++) np_tensor_free(&in[i]);
     np_text_free(&why);
     return r;
@@ -257,13 +256,13 @@ static int compare_stages(const test *t, const np_mod *m)
         if (strcmp(m->fn[i]->name, "main") != 0) np_fn_free(np_pipeline_run(m->fn[i], &o));
     if (!m->cx->nerrors) return PASSED;
     np_diag_print(m->cx, NP_ERROR, stdout);
-    return fail(t, "a pass changes the answer");
+    return run_fail(t, "a pass changes the answer");
 }
 static int compare_answers(const test *t, np_mod *before, np_mod *after)
 {
     const char *p = t->text, *end = t->text + t->split;
     int r = PASSED;
-    while (r == PASSED && (p = header(p, end, "eval:"))) {
+    while (r == PASSED && (p = run_header(p, end, "eval:"))) {
         r = compare_case(t, before, after, p);
         if (r == PASSED && strcmp(t->kind, "stream") == 0 && np_mod_fn(after, "step")) r = compare_pieces(t, after, p);
         p = strchr(p, '\n');
@@ -275,12 +274,12 @@ static int check_notes(const test *t, const np_cx *cx)
 {
     const char *p = t->text, *end = t->text + t->split;
     int r = PASSED;
-    while ((p = header(p, end, "note: "))) {
+    while ((p = run_header(p, end, "note: "))) {
         char want[512];
         bool said = false;
         snprintf(want, sizeof want, "%.*s", (int)strcspn(p, "\n"), p);
         for (int i = 0; i < cx->ndiags; i++) said |= cx->diag[i].level == NP_NOTE && strstr(cx->diag[i].text, want);
-        if (!said) r = fail(t, "no note says: %s", want);
+        if (!said) r = run_fail(t, "no note says: %s", want);
     }
     return r;
 }
@@ -293,7 +292,7 @@ static int check_law(const test *t, const char *text)
     int r = PASSED;
     if (m) np_print_mod(&again, m, (np_print_opts){0});
     if (!m || strcmp(again.s ? again.s : "", text) != 0) {
-        r = fail(t, "what was printed reads back differently");
+        r = run_fail(t, "what was printed reads back differently");
         np_diag_print(cx, NP_ERROR, stdout);
         if (m) show_diff(text, again.s ? again.s : "");
     }
@@ -306,22 +305,16 @@ static int run_text(test *t)
 {
     np_cx *cx = np_cx_new(), *cx0 = np_cx_new();
     bool parsing = strcmp(t->kind, "parse") == 0;
-    np_mod *after = parse(t, cx, false), *before = after ? parse(t, cx0, parsing) : NULL;
+    np_mod *after = run_parse(t, cx, false), *before = after ? run_parse(t, cx0, parsing) : NULL;
     np_text got = {0};
     int r = PASSED;
-    if (!after || !before) r = fail(t, "cannot be read");
+    if (!after || !before) r = run_fail(t, "cannot be read");
     else if (!transform(t, after)) r = SKIPPED;
     if (r == PASSED) r = compare_answers(t, before, after);
     if (r == PASSED) r = check_notes(t, cx);
     if (r == PASSED) np_print_mod(&got, after, (np_print_opts){0});
     if (r == PASSED) r = check_law(t, got.s ? got.s : "");
-    if (r == PASSED && strcmp(t->text + t->split, got.s ? got.s : "") != 0) {
-        if (t->bless) r = bless(t, got.s ? got.s : "");
-        else {
-            r = fail(t, "another text than expected");
-            show_diff(t->text + t->split, got.s ? got.s : "");
-        }
-    }
+    if (r == PASSED) r = run_expect(t, got.s ? got.s : "");
     np_text_free(&got);
     np_mod_free(after), np_mod_free(before);
     np_cx_free(cx), np_cx_free(cx0);
@@ -331,9 +324,10 @@ static int run_file(const char *path, bool blessing)
 {
     test t = {.path = path, .bless = blessing};
     t.text = read_file(path, &t.n);
-    if (!t.text) return fail(&t, "cannot be read");
+    if (!t.text) return run_fail(&t, "cannot be read");
     read_header(&t);
-    int r = *t.kind ? run_text(&t) : strstr(t.text, "#!") ? run_bad(&t) : fail(&t, "neither `# test:` nor `#!`");
+    bool code = strcmp(t.kind, "emit") == 0 || strcmp(t.kind, "conform") == 0;
+    int r = code ? run_code(&t) : *t.kind ? run_text(&t) : strstr(t.text, "#!") ? run_bad(&t) : run_fail(&t, "neither `# test:` nor `#!`");
     free(t.text);
     return r;
 }

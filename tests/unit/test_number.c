@@ -85,6 +85,7 @@ START_TEST(test_wide_integers)
     ck_assert_double_eq(op2(NP_ADD, NP_I32, INT32_MAX, 1), INT32_MIN);
     ck_assert_double_eq(op2(NP_MUL, NP_I32, 65536, 65536), 0);
     ck_assert_double_eq(op2(NP_MUL, NP_I32, 50000, 50000), 50000.0 * 50000 - 0x1p32);
+    ck_assert_double_eq(op2(NP_MUL, NP_I32, 0x1p31 - 1, 0x1p31 - 1), 1); /* needs 62 bits */
     ck_assert_double_eq(op2(NP_IDIV, NP_I32, INT32_MIN, -1), INT32_MIN);
     ck_assert_double_eq(op2(NP_IDIV, NP_I64, -0x1p53 + 1, 2), -0x1p52);
     ck_assert_double_eq(op2(NP_IDIV, NP_I64, 0x1p53 - 1, 0x1p53 - 2), 1);
