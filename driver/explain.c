@@ -55,19 +55,33 @@ static void print_notes(np_cx *cx)
     }
 }
 
-static void count_group(void *env, const np_node *n)
+static int nodes_in(const np_block *b)
 {
-    *(int *)env += n->op == NP_GROUP;
+    int sum = 0;
+    for (const np_node *n = b->first; n; n = n->next) {
+        sum++;
+        for (int i = 0; i < 2; i++)
+            if (n->body[i]) sum += nodes_in(n->body[i]);
+    }
+    return sum;
 }
 
+/* A group is what is computed together: a kernel of the generated code, unless it is equal to another. */
 static void print_entry(const np_fn *f)
 {
     np_text t = {0};
     int groups = 0;
-    np_fn_walk(f, count_group, &groups);
+    for (const np_node *n = f->top.first; n; n = n->next) groups += n->op == NP_GROUP;
+    printf("\nentry @%s: %d groups, %u nodes, %" PRId64 " bytes of work memory\n", f->name, groups, f->nnodes,
+           f->work);
+    for (const np_node *n = f->top.first; n; n = n->next) {
+        if (n->op != NP_GROUP) continue;
+        printf("  group %-36s %4d nodes", n->sym ? n->sym : "-", nodes_in(n->body[0]));
+        if (n->loc.line) printf("  %s:%d", n->loc.file, n->loc.line);
+        printf("\n");
+    }
     np_place_report(f, &t);
-    printf("\nentry @%s: %d groups, %u nodes, %" PRId64 " bytes of work memory\n%s", f->name, groups,
-           f->nnodes, f->work, t.s ? t.s : "");
+    printf("%s", t.s ? t.s : "");
     np_text_free(&t);
 }
 

@@ -26,6 +26,17 @@ static np_str folder_of(np_cx *cx, const char *path)
     return slash ? np_str_len(cx, path, (size_t)(slash - path) + 1) : np_str_new(cx, "");
 }
 
+/* As a user would write it: relative if it lies below the current folder. */
+static np_str shortest(np_cx *cx, const char *path)
+{
+    char *here = getcwd(NULL, 0);
+    size_t n = here ? strlen(here) : 0;
+    bool below = n > 1 && strncmp(path, here, n) == 0 && path[n] == '/';
+    np_str out = np_str_new(cx, below ? path + n + 1 : path);
+    free(here);
+    return out;
+}
+
 /* Beside the program (build/neap, ../models), else where it was built. */
 np_str np_job_models(np_cx *cx)
 {
@@ -35,7 +46,7 @@ np_str np_job_models(np_cx *cx)
     if (n > 0) at[0] = np_str_fmt(cx, "%s../models", folder_of(cx, np_str_len(cx, exe, (size_t)n)));
     for (int i = 0; i < 2 && !out; i++) {
         char *real = at[i] ? realpath(at[i], NULL) : NULL;
-        if (real && is_folder(real)) out = np_str_new(cx, real);
+        if (real && is_folder(real)) out = shortest(cx, real);
         free(real);
     }
     return out;

@@ -120,31 +120,33 @@ void np_text_free(np_text *t)
     *t = (np_text){0};
 }
 
-/* ---- what was meant: one row of the table at a time */
+/* ---- what was meant: letters left out, added, changed, or exchanged with the next */
 int np_str_distance(const char *a, const char *b, int most)
 {
     enum { LONGEST = 256 };
-    int row[LONGEST], n = (int)strlen(a), m = (int)strlen(b);
+    int row[3][LONGEST], n = (int)strlen(a), m = (int)strlen(b);
     if (n >= LONGEST || m >= LONGEST || abs(n - m) > most) return most + 1;
-    for (int j = 0; j <= m; j++) row[j] = j;
+    for (int j = 0; j <= m; j++) row[0][j] = j;
     for (int i = 1; i <= n; i++) {
-        int diagonal = row[0], least = row[0] = i;
+        int *now = row[i % 3], *above = row[(i + 2) % 3], *before = row[(i + 1) % 3], least = now[0] = i;
         for (int j = 1; j <= m; j++) {
-            int d = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            if (row[j] + 1 < d) d = row[j] + 1;
-            if (row[j - 1] + 1 < d) d = row[j - 1] + 1;
-            row[j] = d;
+            int d = above[j - 1] + (a[i - 1] != b[j - 1]);
+            if (above[j] + 1 < d) d = above[j] + 1;
+            if (now[j - 1] + 1 < d) d = now[j - 1] + 1;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < d)
+                d = before[j - 2] + 1;
+            now[j] = d;
             if (d < least) least = d;
         }
         if (least > most) return most + 1;
     }
-    return row[m];
+    return row[n % 3][m];
 }
 
 const char *np_str_near(const char *name, int n, const char *const *among)
 {
-    int len = (int)strlen(name), best = len < 5 ? 2 : 3; /* must be less: two slips in a long name, one in a short */
+    int len = (int)strlen(name),
+        best = len < 5 ? 2 : 3; /* must be less: two slips in a long name, one in a short */
     const char *found = NULL;
     for (int i = 0; i < n; i++) {
         int d = np_str_distance(name, among[i], best);

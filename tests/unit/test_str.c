@@ -84,6 +84,8 @@ START_TEST(test_near)
     ck_assert_int_eq(np_str_distance("kitten", "sitting", 9), 3);
     ck_assert_int_eq(np_str_distance("kitten", "sitting", 2), 3); /* one more than was asked for */
     ck_assert_int_eq(np_str_distance("", "abc", 3), 3);
+    ck_assert_int_eq(np_str_distance("gua", "gau", 3), 1); /* exchanged */
+    ck_assert_int_eq(np_str_distance("abcd", "badc", 3), 2);
     ck_assert_str_eq(np_str_near("wieghts", 4, names), "weights");
     ck_assert_str_eq(np_str_near("tokeniser", 4, names), "tokenizer");
     ck_assert_str_eq(np_str_near("ot", 4, names), "out");
