@@ -149,7 +149,7 @@ static np_node *fed(np_lower *l, const np_node *x, const np_ix *const *at)
     int i = 0;
     while (scan->body[0]->param[i] != x) i++;
     to[0] = np_loops_ix_node(l, l->time[scan->id], 0);
-    memcpy(to + 1, at, (size_t)x->type->rank * sizeof *to);
+    if (x->type->rank) memcpy(to + 1, at, (size_t)x->type->rank * sizeof *to); /* a scalar has no indices */
     return np_loops_value(l, scan->arg[i], to);
 }
 

@@ -23,12 +23,18 @@ for strict in gcc clang-14 clang-19; do
     fi
 done
 leaves gau gau.c again.c
-if command -v gcc >/dev/null; then
-    expect 0 '' "$neap" build "$data/hf/llama3-rope/" --emit c -o l.c
-    expect 0 '' gcc -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all l.c -lm -o l
-    expect 0 '^[0-9 ]+$' ./l --temp 0 -n 40 --ids --quiet
-    leaves l l.c
-fi
+# the same code with sanitizers: prompts in blocks, steps, states
+expect 0 '' "$neap" build "$data/hf/llama3-rope/" --emit c -o l.c
+for strict in gcc clang-19; do
+    if command -v $strict >/dev/null; then
+        expect 0 '' $strict -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all l.c -lm -o l
+        expect 0 '^[0-9 ]+$' ./l --temp 0 -n 40 --ids --quiet --save kept
+        expect 0 '^[0-9 ]+$' ./l --temp 0 -n 90 --ids --quiet --load kept -p "$(seq -s ' ' 30 80)"
+    else
+        skip "no $strict"
+    fi
+done
+leaves l l.c kept
 expect 0 'no tokenizer: the program reads and prints ids' "$neap" build "$data/hf/gpt2/" -o gpt2
 leaves gpt2
 
