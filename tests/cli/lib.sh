@@ -50,6 +50,14 @@ tokens() {
     head="{\"tokens\":{\"dtype\":\"I64\",\"shape\":[${shape:-$#}],\"data_offsets\":[0,$((8 * $#))]}}"
     { le 8 ${#head}; printf %s "$head"; for i; do le 8 "$i"; done; } >"$file"
 }
+# values FILE NAME: the whole numbers of an i64 tensor in a safetensors file
+values() {
+    local head from to n
+    n=$(od -An -t d8 -N 8 "$1" | tr -d ' ')
+    head=$(head -c $((8 + n)) "$1" | tail -c "$n")
+    read -r from to < <(echo "$head" | grep -Eo "\"$2\": *\{[^}]*" | grep -Eo '[0-9]+, *[0-9]+\]$' | tr -d ']' | tr ',' ' ')
+    od -An -v -t d8 -j $((8 + n + from)) -N $((to - from)) "$1"
+}
 same() { if cmp -s "$1" "$2"; then good; else bad "$1 and $2 differ"; fi; }
 finish() {
     echo "$(basename "$0" .sh): $passed passed, $failed failed, $skipped skipped"

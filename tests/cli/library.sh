@@ -32,6 +32,40 @@ expect 0 '' $cc -std=c99 -Wall -Wextra -pedantic -Werror -O1 use.c m.a -lm -o us
 for first in 1 2 3 5 11; do expect 0 '160 logits agree' ./use $first; done
 leaves m.a m.h use use.c
 
+# small random checkpoints: what transformers goes on with, choosing the likeliest
+cat >greedy.c <<'C'
+#include "m.h"
+#include <stdlib.h>
+int main(int argc, char **argv) /* tokens, -1, how many are to follow */
+{
+    int n = 1;
+    const char *why;
+    np_session *s = np_open(&why);
+    np_sampler likeliest;
+    if (!s) return puts(why), 1;
+    np_sampler_init(&likeliest, 1);
+    likeliest.temp = 0;
+    for (int32_t t; n < argc && (t = atoi(argv[n])) >= 0; n++)
+        if ((why = np_feed(s, &t, 1))) return puts(why), 1;
+    for (int i = atoi(argv[argc - 1]); i > 0; i--) {
+        int32_t t = np_sample(s, &likeliest);
+        printf("%d ", (int)t);
+        if ((why = np_feed(s, &t, 1))) return puts(why), 1;
+    }
+    np_close(s);
+    return 0;
+}
+C
+for m in llama llama3-rope gpt2; do
+    expect 0 '' "$neap" build "$data/hf/$m" --emit lib -o m
+    expect 0 '' $cc -std=c99 -Wall -Wextra -pedantic -Werror -O1 greedy.c m.a -lm -o greedy
+    ./greedy $(values "$data/hf/$m/expected.safetensors" tokens_0) -1 24 | tr -s ' ' '\n' >got
+    values "$data/hf/$m/expected.safetensors" greedy_0 | tr -s ' ' '\n' | sed '/^$/d' >want
+    same got want
+done
+[ "$(wc -l <want)" = 24 ] && good || bad "24 tokens are expected"
+leaves m.a m.h greedy greedy.c got want
+
 # any model is a library; sizes that the description leaves open are asked for
 expect 1 'the size of axis H is not known' "$neap" build mixers/gla --emit so
 expect 0 'gla.so' "$neap" build mixers/gla --emit so --set size.H=2 --set size.K=4 --set size.V=6
