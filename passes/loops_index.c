@@ -96,12 +96,12 @@ np_node *np_loops_at(np_lower *l, const np_ix *x)
 /* ---- taking a merged index apart */
 static void take_apart(np_lower *l, const np_ix *x, const np_dim *n, const np_ix **hi, const np_ix **lo)
 {
-    if (x->kind == NP_IX_PAIR && x->d == n) {
-        *hi = x->hi, *lo = x->lo;
+    if (np_dim_is(n, 1)) { /* first: a tile is a pair over 1 whose lower part goes further */
+        *hi = x, *lo = np_loops_ix_node(l, np_loops_int(l, 0), 0);
         return;
     }
-    if (np_dim_is(n, 1)) {
-        *hi = x, *lo = np_loops_ix_node(l, np_loops_int(l, 0), 0);
+    if (x->kind == NP_IX_PAIR && x->d == n) {
+        *hi = x->hi, *lo = x->lo;
         return;
     }
     if (l->planning) {

@@ -1,21 +1,12 @@
 /* One program through everything that needs no compiler: its text reads back,
  * folding keeps its answers, and so does every pass; each stage prints as a
  * text that reads back as itself and gives the same answers. */
-#include "random.h"
+#include "check.h"
 #include "tests/same.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-typedef struct subject {
-    rn_report *r;
-    np_cx *cx;
-    np_mod *plain, *m; /* as written; folded and shared */
-    np_knobs knobs;
-    const char *until;
-    rn_answers want;
-} subject;
 
 void rn_report_phase(rn_report *r, const char *phase)
 {
@@ -33,6 +24,7 @@ bool rn_report_fail(rn_report *r, const char *kind, const char *fmt, ...)
 np_knobs rn_knobs(const char *text)
 {
     np_knobs k = {.lanes = 32, .rows = 4, .chunk = 1};
+    if (strncmp(text, RN_MAIN_FORM, strlen(RN_MAIN_FORM)) == 0) text += strlen(RN_MAIN_FORM);
     sscanf(text, "# knobs: lanes=%d rows=%d", &k.lanes, &k.rows);
     return k;
 }
@@ -113,11 +105,11 @@ static bool agrees(subject *s, const np_fn *f)
     np_text_free(&why);
     return good;
 }
-static bool first_answers(subject *s, const np_fn *f)
+bool rn_subject_answers(subject *s, const np_fn *f, bool from_start)
 {
     np_text why = {0};
     rn_answers_free(&s->want);
-    bool good = rn_answers_make(&s->want, f, &why);
+    bool good = rn_answers_make(&s->want, f, from_start, &why);
     if (!good) rn_report_fail(s->r, "cannot be evaluated", "%s", why.s);
     for (int c = 0; c < RN_CASES && good; c++)
         for (int i = 0; i < s->want.nout; i++) {
@@ -127,18 +119,17 @@ static bool first_answers(subject *s, const np_fn *f)
     np_text_free(&why);
     return good;
 }
-static bool folding(subject *s)
+static bool folding(subject *s, bool from_start)
 {
     rn_report_phase(s->r, "fold");
     if (!check_all(s, s->m, NP_STAGE_TENSOR)) return false;
     for (int i = 0; i < s->plain->nfns; i++)
-        if (!first_answers(s, s->plain->fn[i]) || !agrees(s, s->m->fn[i])) return false;
+        if (!rn_subject_answers(s, s->plain->fn[i], from_start) || !agrees(s, s->m->fn[i])) return false;
     return true;
 }
-static bool passes(subject *s)
+bool rn_subject_passes(subject *s, np_str name)
 {
     np_pipeline_opts o = {.knobs = s->knobs};
-    np_str name = s->m->fn[s->m->nfns - 1]->name;
     for (const np_pass *p = np_passes; p->name; p++) {
         rn_report_phase(s->r, p->name);
         np_fn *now = np_pipeline_pass(np_mod_fn(s->m, name), p, &o);
@@ -152,6 +143,7 @@ static bool passes(subject *s)
 }
 static bool run(subject *s, const char *text, size_t n)
 {
+    bool main_form = strncmp(text, RN_MAIN_FORM, strlen(RN_MAIN_FORM)) == 0;
     rn_report_phase(s->r, "read");
     s->plain = np_parse_plain(s->cx, "plain", text, n);
     if (!s->plain) return rn_report_fail(s->r, "is not valid", "%s", last_error(s->cx));
@@ -161,14 +153,14 @@ static bool run(subject *s, const char *text, size_t n)
         return false;
     if (!round_trip(s, s->plain, true, NULL)) return false;
     np_same_weights(s->plain), np_same_weights(s->m);
-    if (!folding(s)) return false;
+    if (!folding(s, main_form)) return false;
     rn_report_phase(s->r, "fold, text");
     if (!round_trip(s, s->m, false, s->m->fn[s->m->nfns - 1])) return false;
-    return passes(s);
+    return main_form ? rn_subject_stream(s) : rn_subject_passes(s, s->m->fn[s->m->nfns - 1]->name);
 }
-bool rn_check(rn_report *r, const char *text, size_t n, const char *until)
+bool rn_check(rn_report *r, const char *text, size_t n, const char *until, char *derived)
 {
-    subject s = {.r = r, .cx = np_cx_new(), .knobs = rn_knobs(text), .until = until};
+    subject s = {.r = r, .cx = np_cx_new(), .knobs = rn_knobs(text), .until = until, .derived = derived};
     bool good = run(&s, text, n);
     rn_answers_free(&s.want);
     np_mod_free(s.plain), np_mod_free(s.m);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_ELEMENTS = 700, ENOUGH = 400 };
+enum { MOST_ELEMENTS = 1000, MOST_LARGE = 6000, ENOUGH = 400 };
 
 const np_dim *rn_int(rn_gen *g, int64_t k)
 {
@@ -16,16 +16,28 @@ const np_dim *rn_int(rn_gen *g, int64_t k)
 }
 const np_dim *rn_dim(rn_gen *g)
 {
-    return g->dim[rn_pick(g->d, g->ndims)];
+    const np_dim *d = g->dim[rn_pick(g->d, g->ndims)];
+    return g->in_time && d == g->T ? rn_int(g, 3) : d;
+}
+/* Could it be given in pieces? T once at most, and all positions once. */
+static bool one_position(rn_gen *g, const np_type *t)
+{
+    int now = g->in_time, all = 0;
+    for (int i = 0; i < t->rank; i++) {
+        now += t->dim[i] == g->T;
+        all += np_dim_has(t->dim[i], g->N);
+    }
+    return now <= 1 && all <= 1;
 }
 bool rn_fits(rn_gen *g, const np_type *t)
 {
     np_env e = {0};
     double count = 1;
     int64_t k;
-    np_env_set(&e, g->T, 5), np_env_set(&e, g->N, 5), np_env_set(&e, g->B, 2);
+    np_env_set(&e, g->T, 9), np_env_set(&e, g->N, 5), np_env_set(&e, g->B, 2);
     for (int i = 0; i < t->rank; i++) count *= np_dim_eval(t->dim[i], &e, &k) ? (double)k : 1e9;
-    return t->rank <= 5 && count <= (double)MOST_ELEMENTS;
+    if (g->o->main_form && !one_position(g, t)) return false;
+    return t->rank <= 5 && count <= (g->o->large ? MOST_LARGE : MOST_ELEMENTS);
 }
 rn_val rn_push(rn_gen *g, np_node *n, double lo, double hi)
 {
@@ -45,13 +57,19 @@ static rn_val take(rn_gen *g, int i)
     g->v[i].used = true;
     return g->v[i];
 }
+static bool has_time(rn_gen *g, const np_type *t)
+{
+    for (int i = 0; i < t->rank; i++)
+        if (np_dim_has(t->dim[i], g->T)) return true;
+    return false;
+}
 /* The k-th of those that fit; newer ones come more often. */
 static bool choose(rn_gen *g, bool (*fits)(rn_gen *, const rn_val *, const void *), const void *env,
                    rn_val *out)
 {
     int list[512], n = 0;
     for (int i = 0; i < g->nvals; i++)
-        if (fits(g, &g->v[i], env)) list[n++] = i;
+        if (fits(g, &g->v[i], env) && !(g->in_time && has_time(g, g->v[i].n->type))) list[n++] = i;
     if (!n) return false;
     int a = rn_pick(g->d, n), b = rn_pick(g->d, n);
     *out = take(g, list[n - 1 - (a < b ? a : b)]);
@@ -234,7 +252,14 @@ rn_val rn_state(rn_gen *g, rn_val x)
 }
 int rn_axis(rn_gen *g, rn_val x)
 {
-    return rn_pick(g->d, x.n->type->rank);
+    int k = rn_pick(g->d, x.n->type->rank);
+    for (int tries = 0; tries < 3 && rn_timed(g, x.n->type->dim[k]); tries++)
+        k = rn_pick(g->d, x.n->type->rank);
+    return k;
+}
+bool rn_timed(rn_gen *g, const np_dim *d)
+{
+    return g->o->main_form && (np_dim_has(d, g->T) || np_dim_has(d, g->N)) && rn_chance(g->d, 95);
 }
 rn_val rn_recent(rn_gen *g, int from)
 {
@@ -252,6 +277,7 @@ void rn_statement(rn_gen *g)
 {
     /* an op that finds no operands is passed over; rows are equally likely, and bodies a little more */
     for (int tries = 0; tries < 8; tries++) {
+        if (rn_chance(g->d, 15) && rn_idiom(g)) return;
         np_op op = rn_chance(g->d, 12) ? NP_SCAN : (np_op)rn_pick(g->d, NP_NOPS);
         np_opclass cls = np_op_info(op)->cls;
         if (cls == NP_LOOPS || op == NP_BAD) continue;
@@ -266,17 +292,20 @@ void rn_statements(rn_gen *g, int n)
 /* ---- the function */
 static void sizes(rn_gen *g)
 {
-    static const int some[] = {1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 33};
+    static const int some[] = {1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 33},
+                     large[] = {16, 32, 33, 40, 64, 65, 100, 130};
     np_cx *cx = g->cx;
     g->T = np_dim_sym(cx, "T"), g->N = np_dim_sym(cx, "N"), g->B = np_dim_sym(cx, "B");
-    np_dim_declare(cx, g->T, 1, 16, NP_ROLE_TIME);
+    np_dim_declare(cx, g->T, 1, 20, NP_ROLE_TIME);
     np_dim_declare(cx, g->N, 0, 16, NP_ROLE_PAST);
     np_dim_declare(cx, g->B, 1, 4, NP_ROLE_NONE);
     g->dim[g->ndims++] = g->T;
     g->dim[g->ndims++] = g->T;
     for (int i = 2 + rn_pick(g->d, 3); i > 0; i--)
         g->dim[g->ndims++] = rn_int(g, some[rn_pick(g->d, NP_LEN(some))]);
+    if (g->o->large) g->dim[g->ndims++] = rn_int(g, large[rn_pick(g->d, NP_LEN(large))]);
     if (rn_chance(g->d, 25)) g->dim[g->ndims++] = g->B;
+    if (g->o->main_form) return;
     if (rn_chance(g->d, 15)) g->dim[g->ndims++] = np_dim_add(cx, g->T, rn_int(g, 1));
     if (rn_chance(g->d, 10)) g->dim[g->ndims++] = np_dim_mul(cx, g->T, rn_int(g, 2));
 }
@@ -288,7 +317,8 @@ static void param(rn_gen *g, np_port port, const char *name, const np_type *t)
 }
 static np_fn *begin(rn_gen *g, const char *name)
 {
-    np_fn *f = np_fn_new(g->m, np_str_fmt(g->cx, "%s%s", g->o->prefix, name), NP_STAGE_TENSOR);
+    bool main = g->o->main_form && strcmp(name, "main") == 0; /* streaming knows it by its name */
+    np_fn *f = np_fn_new(g->m, np_str_fmt(g->cx, "%s%s", main ? "" : g->o->prefix, name), NP_STAGE_TENSOR);
     g->b = np_build_new(f);
     g->b->plain = true;
     g->nvals = 0;
@@ -324,7 +354,7 @@ typedef struct grown {
 } grown;
 static void states(rn_gen *g, grown *s)
 {
-    for (int i = rn_pick(g->d, 4); i > 0 && s->n < 4; i--) {
+    for (int i = g->o->main_form ? 0 : rn_pick(g->d, 4); i > 0 && s->n < 4; i--) {
         bool grows = rn_chance(g->d, 50);
         const np_type *t = random_type(g, rn_chance(g->d, 80) ? NP_F32 : rn_dtype(g), grows);
         for (int k = 0; k < t->rank; k++) /* a state does not depend on what is new */
@@ -358,6 +388,10 @@ np_fn *rn_generate(np_mod *m, rn_draw *d, const rn_gen_opts *o)
     np_fn *f = begin(g, "main");
     for (int i = 2 + rn_pick(d, 4); i > 0; i--) {
         const np_type *t = random_type(g, rn_chance(d, 60) ? NP_F32 : rn_dtype(g), 0);
+        if (o->main_form && i == 1) { /* one input at least has time */
+            const np_dim *dim[3] = {g->T, rn_int(g, 1 + rn_pick(d, 6)), g->B};
+            t = np_type_tensor(g->cx, NP_F32, g->dim[g->ndims - 1] == g->B ? 3 : 2, dim);
+        }
         param(g, NP_IN, "x", t);
     }
     states(g, &s);

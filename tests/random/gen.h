@@ -15,8 +15,9 @@ typedef struct rn_gen {
     np_mod *m;
     np_build *b;
     const rn_gen_opts *o;
-    rn_val v[512];                     /* those of enclosing blocks, then those of this one */
-    int nvals, depth, left;            /* left: statements that may still be made, bodies included */
+    rn_val v[512];          /* those of enclosing blocks, then those of this one */
+    bool in_time;           /* in the body of a scan over T of a description: there is one position */
+    int nvals, depth, left; /* left: statements that may still be made, bodies included */
     const np_dim *T, *N, *B, *dim[10]; /* dim: sizes of this program, T first */
     int ndims;
     np_fn *callee[4];
@@ -36,6 +37,8 @@ rn_val rn_within(rn_gen *g, rn_val x, double lo, double hi);
 const np_dim *rn_dim(rn_gen *g);
 const np_dim *rn_int(rn_gen *g, int64_t k);
 int rn_axis(rn_gen *g, rn_val x); /* one of its axes */
+/* Is that better left alone, because what cuts or joins time cannot be given in pieces? Most often. */
+bool rn_timed(rn_gen *g, const np_dim *d);
 /* A random order of n axes, as a spec of permute: result axis i is axis order[i] of the operand. */
 np_str rn_order(rn_gen *g, int n, int *order);
 np_dtype rn_dtype(rn_gen *g);
@@ -51,6 +54,8 @@ rn_val rn_state(rn_gen *g, rn_val x);
 bool rn_make(rn_gen *g, np_op op);
 /* Elementwise, with operands of one type that are fit for it. */
 bool rn_elementwise(rn_gen *g, np_op op, int n, rn_val *x);
+/* ---- gen_idiom.c: several ops that often stand together */
+bool rn_idiom(rn_gen *g);
 /* ---- gen_body.c */
 bool rn_scan(rn_gen *g);
 bool rn_cond(rn_gen *g);

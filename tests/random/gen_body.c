@@ -32,7 +32,14 @@ static rn_val sequence(rn_gen *g, const np_dim *n)
     }
     const np_dim *dim[2] = {n, rn_dim(g)};
     const np_type *t = np_type_tensor(g->cx, rn_dtype(g), 1 + rn_pick(g->d, 2), dim);
-    return rn_of_type(g, rn_fits(g, t) ? t : np_type_without(g->cx, t, 1));
+    return rn_of_type(g, rn_fits(g, t) ? t : np_type_tensor(g->cx, t->dtype, 1, dim));
+}
+/* A state that depends on no position. */
+static rn_val start(rn_gen *g)
+{
+    const np_dim *dim[2] = {rn_int(g, 1 + rn_pick(g->d, 4)), rn_int(g, 1 + rn_pick(g->d, 4))};
+    const np_type *t = np_type_tensor(g->cx, NP_F32, rn_pick(g->d, 3), dim);
+    return rn_push(g, np_build_num(g->b, t, rn_pick(g->d, 3) * 0.5), 0, 1);
 }
 bool rn_scan(rn_gen *g)
 {
@@ -40,23 +47,26 @@ bool rn_scan(rn_gen *g)
     const np_type *state[4];
     double lo[8], hi[8];
     int seq = rn_pick(g->d, 4), nstates = rn_pick(g->d, 4), nouts = 0;
-    if (g->depth == DEEP || g->left < 8) return false;
-    const np_dim *n = rn_chance(g->d, 60) ? g->T : rn_dim(g);
+    if (g->depth == DEEP || g->left < 8 || (g->o->main_form && g->depth > 0 && rn_chance(g->d, 90)))
+        return false;
+    const np_dim *n = !g->in_time && rn_chance(g->d, 60) ? g->T : rn_dim(g);
     for (int i = 0; i < seq; i++) {
         rn_val x = sequence(g, n);
         arg[i] = x.n, lo[i] = x.lo, hi[i] = x.hi;
     }
     shuffled(g, arg, lo, hi, seq);
     for (int i = 0; i < nstates; i++) {
-        rn_val x = rn_any(g, rn_chance(g->d, 80) ? "F" : "BIF", 0);
+        rn_val x = rn_timed(g, n) ? start(g) : rn_any(g, rn_chance(g->d, 80) ? "F" : "BIF", 0);
         char c = np_dtype_class(x.n->type->dtype);
         arg[seq + i] = rn_state(g, x).n;
         state[i] = x.n->type;
         lo[seq + i] = c == 'F' ? -4 : 0, hi[seq + i] = c == 'F' ? 4 : c == 'I' ? 7 : 1;
     }
-    np_extra e = {.attr = {rn_int(g, seq), n, rn_int(g, rn_chance(g->d, 25))}};
+    np_extra e = {.attr = {rn_int(g, seq), n, rn_int(g, !rn_timed(g, n) && rn_chance(g->d, 25))}};
     np_node *s = np_build_open(g->b, NP_SCAN, seq + nstates, arg, &e);
     int outside = g->nvals;
+    bool was = g->in_time;
+    g->in_time |= g->o->main_form && n == g->T;
     g->depth++;
     for (int i = 0; i < seq + nstates; i++) rn_push(g, s->body[0]->param[i], lo[i], hi[i]);
     int params = g->nvals;
@@ -79,6 +89,7 @@ bool rn_scan(rn_gen *g)
     }
     g->nvals = outside;
     g->depth--;
+    g->in_time = was;
     s = np_build_close(g->b, s, nouts + nstates, yield);
     results(g, s, lo, hi);
     return true;

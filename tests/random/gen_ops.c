@@ -302,6 +302,11 @@ static bool make_contract(const req *r)
         }
         if (rn_fits(g, np_type_tensor(g->cx, x.n->type->dtype, n, dim))) break;
     }
+    for (int i = 0; i < 2; i++) { /* sums over time */
+        const np_type *t = i ? y.n->type : x.n->type;
+        for (int k = 0; k < t->rank; k++)
+            if (!strchr(o, i ? b[k] : a[k]) && rn_timed(g, t->dim[k])) return false;
+    }
     double terms = 1; /* at most this many are summed */
     const np_type *t = x.n->type, *u = y.n->type;
     for (int i = 0; i < t->rank; i++)
@@ -321,6 +326,7 @@ static bool make_reduce(const req *r)
     rn_gen *g = r->g;
     rn_val x = rn_any(g, rn_chance(g->d, 75) ? "F" : "IF", 1);
     int axis = rn_axis(g, x);
+    if (rn_timed(g, x.n->type->dim[axis])) return false;
     const char *kind = kinds[rn_pick(g->d, 3)];
     int64_t lo, hi;
     np_dim_range(x.n->type->dim[axis], &lo, &hi);
@@ -361,6 +367,7 @@ static bool make_split(const req *r)
     rn_gen *g = r->g;
     rn_val x = rn_any(g, "BIF", 1);
     int axis = rn_axis(g, x);
+    if (rn_timed(g, x.n->type->dim[axis])) return false;
     const np_dim *by = rn_chance(g->d, 50) ? rn_int(g, 1 + rn_pick(g->d, 4)) : rn_dim(g);
     int64_t lo, hi;
     np_dim_range(by, &lo, &hi);
@@ -370,7 +377,9 @@ static bool make_split(const req *r)
 static bool make_merge(const req *r)
 {
     rn_val x = rn_any(r->g, "BIF", 2);
-    return made(r->g, np_build_merge(r->g->b, x.n, rn_pick(r->g->d, x.n->type->rank - 1)), x);
+    int axis = rn_pick(r->g->d, x.n->type->rank - 1);
+    if (rn_timed(r->g, x.n->type->dim[axis]) || rn_timed(r->g, x.n->type->dim[axis + 1])) return false;
+    return made(r->g, np_build_merge(r->g->b, x.n, axis), x);
 }
 /* A start and a length inside of an axis. */
 static bool part(rn_gen *g, const np_dim *of, const np_dim **from, const np_dim **n)
@@ -394,6 +403,7 @@ static bool make_slice(const req *r)
     rn_val x = rn_any(g, "BIF", 1);
     const np_dim *from, *n;
     int axis = rn_axis(g, x);
+    if (rn_timed(g, x.n->type->dim[axis])) return false;
     return part(g, x.n->type->dim[axis], &from, &n) && made(g, np_build_slice(g->b, x.n, axis, from, n), x);
 }
 static bool make_at(const req *r)
@@ -402,6 +412,7 @@ static bool make_at(const req *r)
     rn_val x = rn_any(g, "BIF", 1);
     const np_dim *from, *n;
     int axis = rn_axis(g, x);
+    if (rn_timed(g, x.n->type->dim[axis])) return false;
     return part(g, x.n->type->dim[axis], &from, &n) && made(g, np_build_at(g->b, x.n, axis, from), x);
 }
 static bool make_pad(const req *r)
@@ -409,6 +420,7 @@ static bool make_pad(const req *r)
     rn_gen *g = r->g;
     rn_val x = rn_any(g, "BIF", 1);
     int axis = rn_axis(g, x);
+    if (rn_timed(g, x.n->type->dim[axis])) return false;
     const np_dim *before = rn_int(g, rn_pick(g->d, 3)),
                  *after = rn_chance(g->d, 20) ? g->T : rn_int(g, rn_pick(g->d, 3));
     double v = cls(x) == 'F' ? rn_pick(g->d, 5) * 0.5 - 1 : rn_pick(g->d, 2);
@@ -424,6 +436,7 @@ static bool make_concat(const req *r)
     np_node *arg[3];
     x[0] = rn_any(g, "BIF", 1);
     int axis = rn_axis(g, x[0]), n = 1 + rn_pick(g->d, 3);
+    if (rn_timed(g, x[0].n->type->dim[axis])) return false;
     const np_dim *all = x[0].n->type->dim[axis];
     double lo = x[0].lo, hi = x[0].hi;
     for (int i = 0; i < n; i++) {
@@ -441,7 +454,7 @@ static bool make_window(const req *r)
 {
     rn_gen *g = r->g;
     rn_val x = rn_any(g, "BIF", 1), past;
-    int axis = rn_axis(g, x), w = 1 + rn_pick(g->d, 4);
+    int axis = rn_pick(g->d, x.n->type->rank), w = 1 + rn_pick(g->d, 4);
     bool two = rn_chance(g->d, 50);
     if (!rn_fits(g, np_type_insert(g->cx, x.n->type, x.n->type->rank, rn_int(g, w)))) return false;
     if (two) past = rn_of_type(g, np_type_set(g->cx, x.n->type, axis, rn_int(g, w - 1)));
@@ -449,11 +462,19 @@ static bool make_window(const req *r)
                              &(np_extra){.attr = {int_of(r, axis), int_of(r, w)}});
     return push(g, n, fmin(two ? past.lo : 0, x.lo), fmax(two ? past.hi : 0, x.hi));
 }
+/* In @main nothing came before; what grows stands at top. */
+static bool append_history(const req *r, rn_val x, int axis)
+{
+    rn_gen *g = r->g;
+    if (g->depth > 0 || x.n->type->dim[axis] != g->T) return false;
+    return made(g, np_build_op(g->b, NP_APPEND, 1, &x.n, &(np_extra){.attr = {int_of(r, axis), g->N}}), x);
+}
 static bool make_append(const req *r)
 {
     rn_gen *g = r->g;
     rn_val x = rn_any(g, "BIF", 1), past;
-    int axis = rn_axis(g, x);
+    int axis = rn_pick(g->d, x.n->type->rank);
+    if (g->o->main_form) return append_history(r, x, axis);
     bool two = rn_chance(g->d, 70);
     const np_dim *n = two ? (rn_chance(g->d, 50) ? g->N : rn_dim(g)) : rn_int(g, 0);
     if (!rn_fits(g, np_type_set(g->cx, x.n->type, axis, np_dim_add(g->cx, n, x.n->type->dim[axis]))))
@@ -473,7 +494,7 @@ static bool make_gather(const req *r)
     const np_dim *dim[NP_RANK];
     for (int k = 0; k < batch; k++) dim[k] = t->dim[k];
     np_dim_range(t->dim[batch], &lo, &hi);
-    if (lo < 1) return false; /* nothing to choose from */
+    if (lo < 1 || rn_timed(g, t->dim[batch])) return false; /* nothing to choose from */
     if (batch == 0 && rn_chance(g->d, 50)) {
         i = rn_any(g, "I", 0);
     } else {

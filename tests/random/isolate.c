@@ -14,6 +14,7 @@ enum { SECONDS = 20, SECONDS_NATIVE = 300 };
 typedef struct shared { /* with the parent */
     int at;
     rn_report r[RN_BATCH];
+    char derived[RN_LONG];
 } shared;
 
 static void last_words(FILE *f, char *why, size_t n)
@@ -40,7 +41,7 @@ static void child(shared *s, const char *const *text, int n, const char *until, 
     if (native)
         rn_native(s->r, text, n, &s->at);
     else
-        rn_check(s->r, text[0], strlen(text[0]), until);
+        rn_check(s->r, text[0], strlen(text[0]), until, s->derived);
     fflush(NULL);
     _exit(0);
 }
@@ -60,7 +61,8 @@ static int examine(shared *s, FILE *err, const char *const *text, int n, const c
     }
     return status;
 }
-static void run(const char *const *text, int n, const char *until, bool native, rn_outcome *out)
+static void run(const char *const *text, int n, const char *until, bool native, rn_outcome *out,
+                np_text *derived)
 {
     shared *s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     FILE *err = tmpfile();
@@ -72,15 +74,16 @@ static void run(const char *const *text, int n, const char *until, bool native, 
     bool together = native && (status != 0 || strcmp(s->r[0].kind, RN_NOT_COMPILED) == 0);
     for (int i = 0; i < n; i++) out[i] = s->r[i];
     if (status != 0) describe_end(status, err, &out[0]);
+    if (derived && status == 0 && *s->derived) np_text_add(derived, "%s", s->derived);
     fclose(err);
     munmap(s, sizeof *s);
-    for (int i = 0; i < n && n > 1 && together; i++) run(&text[i], 1, until, native, &out[i]);
+    for (int i = 0; i < n && n > 1 && together; i++) run(&text[i], 1, until, native, &out[i], NULL);
 }
-void rn_isolate(const char *text, const char *until, rn_outcome *out)
+void rn_isolate(const char *text, const char *until, rn_outcome *out, np_text *derived)
 {
-    run(&text, 1, until, false, out);
+    run(&text, 1, until, false, out, derived);
 }
 void rn_isolate_native(const char *const *text, int n, rn_outcome *out)
 {
-    run(text, n, NULL, true, out);
+    run(text, n, NULL, true, out, NULL);
 }

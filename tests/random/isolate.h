@@ -5,8 +5,8 @@
 #include "random.h"
 
 typedef rn_report rn_outcome;
-/* Runs all checks; an end by signal, by status or by the clock is a kind of failure, too. */
-void rn_isolate(const char *text, const char *until, rn_outcome *out);
+/* derived may be NULL: what rn_check derives. Runs all checks; an end by signal, by status or by the clock is a kind of failure, too. */
+void rn_isolate(const char *text, const char *until, rn_outcome *out, np_text *derived);
 /* The same for compiled code: up to RN_BATCH programs with different names, compiled together; each
  * alone where that does not go well. */
 void rn_isolate_native(const char *const *text, int n, rn_outcome *out);

@@ -52,7 +52,7 @@ static bool prepare(np_mod *m, const char *text, unit *u, rn_report *r)
     np_fn *f = name ? np_mod_fn(m, name) : NULL;
     if (!f) return rn_report_fail(r, "has no entry", "%s", name ? name : "no function");
     np_fn *flat = np_inline_run(f, &o.knobs), *whole = numbered(flat, name);
-    bool good = rn_answers_make(&u->want, whole, &why);
+    bool good = rn_answers_make(&u->want, whole, false, &why);
     if (!good) rn_report_fail(r, "cannot be evaluated", "%s", why.s);
     if (good) u->placed = np_pipeline_run(whole, &o);
     np_fn_free(flat), np_fn_free(whole);

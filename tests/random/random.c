@@ -27,9 +27,15 @@ static char *generate(uint64_t seed, int size)
     np_text t = {0}, *out = &t;
     char prefix[32];
     snprintf(prefix, sizeof prefix, "p%llu_", (unsigned long long)seed);
+    bool main_form = rn_chance(&d, 35);
+    if (main_form) np_text_add(out, RN_MAIN_FORM);
     np_text_add(out, "# knobs: lanes=%d rows=%d\n", lanes[rn_pick(&d, NP_LEN(lanes))],
                 rows[rn_pick(&d, NP_LEN(rows))]);
-    rn_generate(m, &d, &(rn_gen_opts){.statements = 2 + rn_pick(&d, size), .prefix = prefix});
+    rn_generate(m, &d,
+                &(rn_gen_opts){.statements = 2 + rn_pick(&d, size),
+                               .prefix = prefix,
+                               .main_form = main_form,
+                               .large = rn_chance(&d, 15)});
     np_print_mod(out, m, (np_print_opts){0});
     np_mod_free(m);
     np_cx_free(cx);
@@ -48,23 +54,35 @@ static void keep(const options *o, const char *name, const char *text)
     np_text_free(&path);
 }
 typedef struct program {
-    char name[64], *text;
+    char name[64], *text, *code; /* code: the text of which native code is made */
     rn_outcome out;
 } program;
 static void complain(const options *o, const program *p)
 {
     np_text small = {0};
+    const char *text = strcmp(p->out.phase, RN_NATIVE) == 0 ? p->code : p->text;
     printf("FAIL %s: %s: %s: %s\n", p->name, p->out.phase, p->out.kind, p->out.why);
-    if (!o->quick) rn_reduce(p->text, o->until, &p->out, &small);
+    if (!o->quick) rn_reduce(text, o->until, &p->out, &small);
     printf("%s%s---\n", small.s ? "a small program that fails in the same way:\n" : "",
-           small.s ? small.s : p->text);
+           small.s ? small.s : text);
     fflush(stdout);
-    keep(o, p->name, small.s ? small.s : p->text);
+    keep(o, p->name, small.s ? small.s : text);
     np_text_free(&small);
 }
 typedef struct totals {
-    int done, failed, outputs, loose;
+    int done, failed, outputs, loose, mains, streams;
 } totals;
+/* The same with a name for its only function that no other text of the batch has. */
+static char *renamed(const char *text, const char *name)
+{
+    np_text t = {0};
+    const char *fn = strstr(text, "fn @");
+    if (fn) np_text_put(&t, text, (size_t)(fn + 4 - text));
+    np_text_add(&t, "code_%.*s%s", (int)strcspn(name, "."), name, fn ? fn + 4 + strcspn(fn + 4, "(") : text);
+    for (char *c = t.s + (fn ? fn + 4 - text : 0); *c && *c != '('; c++)
+        if (*c == '-') *c = '_';
+    return t.s;
+}
 /* n programs: each in the interpreter, then those that passed as code. */
 static void examine(const options *o, program *p, int n, totals *t)
 {
@@ -72,18 +90,22 @@ static void examine(const options *o, program *p, int n, totals *t)
     int which[RN_BATCH], ngood = 0;
     rn_outcome out[RN_BATCH];
     for (int i = 0; i < n; i++) {
-        rn_isolate(p[i].text, o->until, &p[i].out);
+        np_text derived = {0};
+        rn_isolate(p[i].text, o->until, &p[i].out, &derived);
         t->outputs += p[i].out.outputs, t->loose += p[i].out.loose;
+        t->mains += derived.s != NULL, t->streams += p[i].out.streams;
+        p[i].code = derived.s ? renamed(derived.s, p[i].name) : strdup(p[i].text);
+        np_text_free(&derived);
         if (*p[i].out.kind) continue;
         which[ngood] = i;
-        good[ngood++] = p[i].text;
+        good[ngood++] = p[i].code;
     }
     if (ngood && !o->until) rn_isolate_native(good, ngood, out);
     for (int i = 0; i < ngood && !o->until; i++) p[which[i]].out = out[i];
     for (int i = 0; i < n; i++) {
         t->done++;
         if (*p[i].out.kind) t->failed++, complain(o, &p[i]);
-        free(p[i].text);
+        free(p[i].text), free(p[i].code);
     }
 }
 static char *read_file(const char *path)
@@ -134,6 +156,7 @@ int main(int argc, char **argv)
         examine(&o, p, n, &t);
     }
     printf("random: %d passed, %d failed, 0 skipped", t.done - t.failed, t.failed);
+    if (t.mains) printf("; %d of %d descriptions stream", t.streams, t.mains);
     if (t.outputs)
         printf("; %.1f%% of the outputs are too sensitive to rounding to say much",
                100.0 * t.loose / t.outputs);

@@ -23,6 +23,8 @@ bool rn_done(const rn_draw *d); /* the bytes are used up */
 typedef struct rn_gen_opts {
     int statements;     /* about so many in @main */
     const char *prefix; /* of the names of function and weights */
+    bool main_form; /* @main over a whole sequence, as models are written, instead of an entry with states */
+    bool large;     /* some sizes beyond the lanes of a machine, fewer ops */
 } rn_gen_opts;
 /* Adds the functions to m, the entry last. */
 np_fn *rn_generate(np_mod *m, rn_draw *d, const rn_gen_opts *o);
@@ -38,8 +40,8 @@ typedef struct rn_answers {
         [RN_CASES]; /* by output: tolerance of another exact evaluation, which may sum in another order */
     double *rounded[RN_CASES]; /* tolerance of an evaluation in the declared types */
 } rn_answers;
-/* False: f cannot be evaluated, `why` says why. */
-bool rn_answers_make(rn_answers *a, const np_fn *f, np_text *why);
+/* False: f cannot be evaluated, `why` says why. from_start: only where nothing came before (N = 0). */
+bool rn_answers_make(rn_answers *a, const np_fn *f, bool from_start, np_text *why);
 void rn_answers_free(rn_answers *a);
 /* Is that what another function gives, evaluated exactly? */
 bool rn_answers_agree(const rn_answers *a, const np_fn *f, np_text *why);
@@ -53,13 +55,17 @@ typedef struct rn_report {
     char phase[64]; /* what is being done: tells crashes apart */
     char kind[64];  /* what is wrong, in few words; empty: nothing */
     char why[1024];
+    bool streams;
     int outputs, loose; /* loose: so sensitive to rounding that a comparison says little */
 } rn_report;
 void rn_report_phase(rn_report *r, const char *phase);
 bool rn_report_fail(rn_report *r, const char *kind, const char *fmt, ...) NP_PRINTF(3, 4); /* false */
+#define RN_MAIN_FORM "# form: main\n" /* the first line of a text with @main as models are written */
 /* "# knobs: lanes=8 rows=2" in the first line; without it the defaults. */
 np_knobs rn_knobs(const char *text);
-/* until: the last pass that is run; NULL: all of them. */
-bool rn_check(rn_report *r, const char *text, size_t n, const char *until);
+/* until: the last pass that is run; NULL: all of them. derived: RN_LONG bytes, or NULL: if text is in main
+ * form, the text of an entry that was derived from it, a program of its own. */
+enum { RN_LONG = 1 << 17 };
+bool rn_check(rn_report *r, const char *text, size_t n, const char *until, char *derived);
 
 #endif

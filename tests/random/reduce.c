@@ -43,7 +43,7 @@ static bool keeps(search *s, const char *text)
         s->tries += DEAR;
         rn_isolate_native(&text, 1, &got);
     } else {
-        rn_isolate(text, s->until, &got);
+        rn_isolate(text, s->until, &got, NULL);
     }
     if (strcmp(got.phase, s->want->phase) != 0 || strcmp(got.kind, s->want->kind) != 0) return false;
     np_text_free(&s->best);
