@@ -194,8 +194,9 @@ static np_cexpr cast(np_ckernel *k, const np_node *n)
                           .level = NP_C_EQUAL,
                           .small = true,
                           .plain = x.plain};
-    if (whole && integer) { /* C widens by itself */
-        if (from == NP_BOOL ? true : np_crange_fits(k->range[n->arg[0]->id], to)) return x;
+    if (whole && integer) { /* C widens by itself; int is kept as such, as vectors of it are twice as wide */
+        bool fits = from == NP_BOOL || np_crange_fits(k->range[n->arg[0]->id], to);
+        if (fits && (to == NP_I64 || x.small)) return x;
         return (np_cexpr){.text = as, .level = NP_C_UNARY, .small = to != NP_I64};
     }
     if (integer) {

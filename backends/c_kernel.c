@@ -146,10 +146,24 @@ static void settle(np_ckernel *k, const np_node *statement)
 /* ---- statements */
 static void block(np_ckernel *k, const np_block *b);
 
+/* Does the expression of n, as far as it is not in a variable, read memory? */
+static bool reads(const np_ckernel *k, const np_node *n)
+{
+    if (k->var[n->id] || n->op == NP_LOAD) return !k->var[n->id];
+    for (int i = 0; i < n->nargs && np_is_elem(n); i++)
+        if (reads(k, n->arg[i])) return true;
+    return false;
+}
 static void value(np_ckernel *k, const np_node *n)
 {
     if (k->uses[n->id] == 0) return;
     np_cexpr e;
+    for (int i = 1; i < n->nargs && n->op == NP_SELECT;
+         i++) { /* what is read whatever is chosen keeps loops straight */
+        if (!reads(k, n->arg[i])) continue;
+        waits_no_more(k, n->arg[i]);
+        write_down(k, n->arg[i]);
+    }
     for (int i = 0; i < n->nargs; i++)
         if (!(n->op == NP_LOAD && i == 0)) waits_no_more(k, n->arg[i]);
     if (n->op == NP_LOAD) {

@@ -104,8 +104,10 @@ static void result(decide *d, const np_node *x)
 /* Is n the epilogue of a sum that nobody else reads? Then n is stored in its stead. */
 static bool ends_sum(const decide *d, const np_node *n)
 {
-    for (int i = 0; i < n->nargs && np_is_elem(n); i++)
-        if (np_is_sum(n->arg[i]) && d->uses[n->arg[i]->id] == 1 && n->arg[i]->in == n->in) return true;
+    for (int i = 0; i < n->nargs && np_is_elem(n); i++) {
+        const np_node *x = n->arg[i];
+        if (d->uses[x->id] == 1 && x->in == n->in && (np_is_sum(x) || ends_sum(d, x))) return true;
+    }
     return false;
 }
 static void decide_block(decide *d, const np_block *b)

@@ -18,12 +18,13 @@ struct np_ix {
     np_node *node;        /* NODE: an i64 of the new function; NULL while planning */
     uint64_t deps;        /* variables that it depends on */
 };
-enum { NP_MAXVARS = 64 };
+enum { NP_MAXVARS = 64, NP_MAXLOOPS = 48 }; /* of a nest; of one variable or sum */
 typedef struct np_var { /* one loop of the nest, or two where the axis was taken apart */
     const np_dim *n, *from, *step; /* from, from + step, .. below n; NULL: 0 and 1 */
     np_node *at;        /* its value in the code being written; NULL while planning */
     int hi, lo;         /* >= 0: this one is hi * p + lo */
     const np_dim *p;
+    const np_dim *apart; /* found while planning: its index is divided by this */
 } np_var;
 
 /* A sum that a group computes inside: a contraction or a reduction. */
@@ -72,6 +73,10 @@ const np_spot *np_loops_find(np_lower *l, const np_node *n); /* through picks; N
 
 int np_loops_var(np_lower *l, const np_dim *n);
 const np_ix *np_loops_ix(np_lower *l, int var);
+/* Makes two loops of what is taken apart (found while planning); true if there was anything. */
+bool np_loops_split(np_lower *l, int var);
+/* The loops that a variable is made of, outermost first; how many. */
+int np_loops_leaves(const np_lower *l, int var, int *out);
 const np_ix *np_loops_ix_node(np_lower *l, np_node *n, uint64_t deps);
 const np_ix *np_loops_ix_add(np_lower *l, const np_ix *x, const np_dim *d);
 np_node *np_loops_at(np_lower *l, const np_ix *x);
@@ -99,6 +104,7 @@ np_op np_loops_sum_op(const np_node *x);
 np_node *np_loops_sum_start(np_lower *l, const np_node *x);
 void np_loops_sum_vars(np_lower *l, const np_node *x, np_sum *s);
 void np_loops_sum_at(np_lower *l, np_sum *s, const np_ix *const *at);
+void np_loops_sum_plan(np_lower *l, np_sum *s, const np_ix *const *at); /* loops that need no divisions */
 np_node *np_loops_sum_term(np_lower *l, const np_sum *s);
 np_node *np_loops_sum_carry(np_lower *l, const np_sum *s, np_node *start); /* loops over what is summed */
 np_node *np_loops_sum(np_lower *l, const np_node *x, const np_ix *const *at); /* one element, on its own */

@@ -32,6 +32,30 @@ const np_ix *np_loops_ix(np_lower *l, int var)
     if (v->hi >= 0) return pair(l, np_loops_ix(l, v->hi), np_loops_ix(l, v->lo), v->p);
     return keep(l, (np_ix){.kind = NP_IX_VAR, .var = var, .deps = (uint64_t)1 << var});
 }
+bool np_loops_split(np_lower *l, int var)
+{
+    np_var *v = &l->var[var];
+    if (v->hi >= 0) {
+        bool high = np_loops_split(l, v->hi);
+        return np_loops_split(l, l->var[var].lo) || high;
+    }
+    if (!v->apart || l->nvars + 2 > NP_MAXVARS) return false;
+    v->p = v->apart;
+    v->apart = NULL;
+    v->hi = np_loops_var(l, np_dim_quot(l->cx, v->n, v->p));
+    v->lo = np_loops_var(l, v->p);
+    return true;
+}
+int np_loops_leaves(const np_lower *l, int var, int *out)
+{
+    const np_var *v = &l->var[var];
+    if (v->hi < 0) {
+        *out = var;
+        return 1;
+    }
+    int n = np_loops_leaves(l, v->hi, out);
+    return n + np_loops_leaves(l, v->lo, out + n);
+}
 const np_ix *np_loops_ix_node(np_lower *l, np_node *n, uint64_t deps)
 {
     return keep(l, (np_ix){.kind = NP_IX_NODE, .node = n, .deps = deps});
@@ -87,7 +111,9 @@ np_node *np_loops_at(np_lower *l, const np_ix *x)
 {
     switch (x->kind) {
     case NP_IX_VAR: return l->var[x->var].at;
-    case NP_IX_PAIR: return np_loops_op2(l, NP_ADD, np_loops_op2(l, NP_MUL, np_loops_at(l, x->hi), np_loops_dim(l, x->d)), np_loops_at(l, x->lo));
+    case NP_IX_PAIR:
+        return np_loops_op2(l, NP_ADD, np_loops_op2(l, NP_MUL, np_loops_at(l, x->hi), np_loops_dim(l, x->d)),
+                            np_loops_at(l, x->lo));
     case NP_IX_ADD: return np_loops_op2(l, NP_ADD, np_loops_at(l, x->lo), np_loops_dim(l, x->d));
     default: return x->node;
     }
@@ -105,6 +131,11 @@ static void take_apart(np_lower *l, const np_ix *x, const np_dim *n, const np_ix
         return;
     }
     if (l->planning) {
+        int64_t all, part;
+        np_var *v = x->kind == NP_IX_VAR ? &l->var[x->var] : NULL;
+        if (v && !v->from && np_dim_int(v->n, &all) && np_dim_int(n, &part) && part > 1 && part < all &&
+            all % part == 0)
+            v->apart = n;
         *hi = *lo = np_loops_ix_node(l, NULL, x->deps);
         return;
     }
@@ -113,7 +144,8 @@ static void take_apart(np_lower *l, const np_ix *x, const np_dim *n, const np_ix
     *lo = np_loops_ix_node(l, np_loops_op2(l, NP_MOD, i, by), x->deps);
 }
 
-bool np_loops_step(np_lower *l, const np_node *x, const np_ix *const *at, const np_node **child, const np_ix **to)
+bool np_loops_step(np_lower *l, const np_node *x, const np_ix *const *at, const np_node **child,
+                   const np_ix **to)
 {
     int k = x->attr[0] && x->nargs && x->op != NP_PICK ? (int)x->attr[0]->k : 0, rank = x->type->rank;
     const np_ix *now[NP_RANK + 1];
@@ -135,15 +167,18 @@ bool np_loops_step(np_lower *l, const np_node *x, const np_ix *const *at, const 
         break;
     case NP_MERGE:
         for (int i = 0, n = 0; i < rank; i++) {
-            if (i == k) take_apart(l, at[k], x->arg[0]->type->dim[k + 1], &now[n], &now[n + 1]), n += 2;
-            else now[n++] = at[i];
+            if (i == k)
+                take_apart(l, at[k], x->arg[0]->type->dim[k + 1], &now[n], &now[n + 1]), n += 2;
+            else
+                now[n++] = at[i];
         }
         break;
     case NP_SLICE:
         for (int i = 0; i < rank; i++) now[i] = i == k ? np_loops_ix_add(l, at[i], x->attr[1]) : at[i];
         break;
     case NP_AT:
-        for (int i = 0, n = 0; n <= rank; n++) now[n] = n == k ? np_loops_ix_node(l, np_loops_dim(l, x->attr[1]), 0) : at[i++];
+        for (int i = 0, n = 0; n <= rank; n++)
+            now[n] = n == k ? np_loops_ix_node(l, np_loops_dim(l, x->attr[1]), 0) : at[i++];
         break;
     default: return false;
     }
@@ -164,8 +199,10 @@ static np_stride of_leaf(const np_spot *s, int rank, const np_ix *const *at, uin
     np_stride r = NP_STRIDE_NONE;
     for (int k = 0; k < rank; k++) {
         if (s && s->drop >> k & 1) continue;
-        if (r == NP_STRIDE_UNIT || (r == NP_STRIDE_NONE && (at[k]->deps & bit) && !counts(at[k], bit))) r = NP_STRIDE_FAR;
-        else if (at[k]->deps & bit) r = NP_STRIDE_UNIT;
+        if (r == NP_STRIDE_UNIT || (r == NP_STRIDE_NONE && (at[k]->deps & bit) && !counts(at[k], bit)))
+            r = NP_STRIDE_FAR;
+        else if (at[k]->deps & bit)
+            r = NP_STRIDE_UNIT;
     }
     return r;
 }
@@ -175,7 +212,8 @@ static np_stride worst(np_stride a, np_stride b)
 }
 static np_stride stride(np_lower *l, const np_node *x, const np_ix *const *at, uint64_t bit, int depth);
 /* x with the index of axis k unknown, as far as it depends on the variable. */
-static np_stride stride_without(np_lower *l, const np_node *x, const np_ix *const *at, int k, const np_ix *with, uint64_t bit, int depth)
+static np_stride stride_without(np_lower *l, const np_node *x, const np_ix *const *at, int k,
+                                const np_ix *with, uint64_t bit, int depth)
 {
     const np_ix *to[NP_RANK];
     memcpy(to, at, (size_t)x->type->rank * sizeof *to);
@@ -205,7 +243,8 @@ static np_stride stride(np_lower *l, const np_node *x, const np_ix *const *at, u
         for (int i = 0; i < x->arg[1]->type->rank; i++)
             if (at[i]->deps & bit) return NP_STRIDE_FAR;
         for (int i = x->arg[1]->type->rank; i < x->type->rank; i++)
-            if (at[i]->deps & bit) r = i == x->type->rank - 1 && counts(at[i], bit) ? NP_STRIDE_UNIT : NP_STRIDE_FAR;
+            if (at[i]->deps & bit)
+                r = i == x->type->rank - 1 && counts(at[i], bit) ? NP_STRIDE_UNIT : NP_STRIDE_FAR;
         return r;
     case NP_WINDOW:
         if (at[x->type->rank - 1]->deps & bit) return NP_STRIDE_FAR;
@@ -214,7 +253,8 @@ static np_stride stride(np_lower *l, const np_node *x, const np_ix *const *at, u
     case NP_CONCAT:
     case NP_APPEND:
         if (at[k]->deps & bit) return NP_STRIDE_FAR;
-        for (int i = 0; i < x->nargs; i++) r = worst(r, stride_without(l, x->arg[i], at, k, np_loops_ix_node(l, NULL, 0), bit, depth + 1));
+        for (int i = 0; i < x->nargs; i++)
+            r = worst(r, stride_without(l, x->arg[i], at, k, np_loops_ix_node(l, NULL, 0), bit, depth + 1));
         return r;
     default: break;
     }

@@ -19,17 +19,22 @@ void np_loops_put(np_lower *l, const np_spot *to, np_node *v, int rank, const np
 static void nest(np_lower *l, const np_node *x, const np_spot *to, int k, const np_dim *shift)
 {
     const np_ix *at[NP_RANK], *where[NP_RANK];
-    np_node *loop[NP_RANK];
-    int rank = x->type->rank;
+    np_node *loop[NP_MAXLOOPS];
+    int rank = x->type->rank, leaf[NP_MAXLOOPS], nloops = 0, var[NP_RANK];
     np_loops_begin_item(l);
-    for (int i = 0; i < rank; i++) {
-        int v = np_loops_var(l, x->type->dim[i]);
-        loop[i] = np_loops_open(l, v);
-        at[i] = where[i] = np_loops_ix(l, v);
+    for (int i = 0; i < rank; i++) var[i] = np_loops_var(l, x->type->dim[i]);
+    for (bool more = rank > 0; more;) { /* loops that need no divisions */
+        for (int i = 0; i < rank; i++) at[i] = np_loops_ix(l, var[i]);
+        np_loops_stride(l, x, at, var[0]);
+        more = false;
+        for (int i = 0; i < rank; i++) more |= np_loops_split(l, var[i]);
     }
+    for (int i = 0; i < rank; i++) nloops += np_loops_leaves(l, var[i], leaf + nloops);
+    for (int i = 0; i < nloops; i++) loop[i] = np_loops_open(l, leaf[i]);
+    for (int i = 0; i < rank; i++) where[i] = at[i];
     if (shift) where[k] = np_loops_ix_add(l, at[k], shift);
     np_loops_put(l, to, np_loops_value(l, x, at), rank, where);
-    for (int i = rank - 1; i >= 0; i--) np_loops_close(l, loop[i]);
+    for (int i = nloops - 1; i >= 0; i--) np_loops_close(l, loop[i]);
 }
 
 void np_loops_item(np_lower *l, const np_node *root, const np_spot *to)

@@ -63,6 +63,15 @@ void np_loops_sum_at(np_lower *l, np_sum *s, const np_ix *const *at)
     for (int i = 0; i < x->arg[0]->type->rank; i++) s->a[i] = letter[(int)x->sym[i]];
     for (int i = 0; i < x->arg[1]->type->rank; i++) s->b[i] = letter[(int)comma[1 + i]];
 }
+void np_loops_sum_plan(np_lower *l, np_sum *s, const np_ix *const *at)
+{
+    for (bool more = true; more;) {
+        np_loops_sum_at(l, s, at);
+        for (int o = 0; o < s->x->nargs; o++) np_loops_stride(l, s->x->arg[o], o ? s->b : s->a, s->var[0]);
+        more = false;
+        for (int i = 0; i < s->n; i++) more |= np_loops_split(l, s->var[i]);
+    }
+}
 np_node *np_loops_sum_term(np_lower *l, const np_sum *s)
 {
     np_node *v = np_loops_value(l, s->x->arg[0], s->a);

@@ -168,8 +168,10 @@ static bool same_loops(np_lower *l, const np_sum *a, np_sum *b)
 static void accumulate(tile *t, np_sum *s, np_node *(*acc)[ROWS], int n)
 {
     np_lower *l = t->l;
-    np_node *loop[2 * NP_RANK], *lanes;
-    for (int i = 0; i < s->n; i++) loop[i] = np_loops_open(l, s->var[i]);
+    np_node *loop[NP_MAXLOOPS], *lanes;
+    int leaf[NP_MAXLOOPS], nloops = 0;
+    for (int i = 0; i < s->n; i++) nloops += np_loops_leaves(l, s->var[i], leaf + nloops);
+    for (int i = 0; i < nloops; i++) loop[i] = np_loops_open(l, leaf[i]);
     l->var[t->lane].at = lane_loop(l, t->lanes, &lanes);
     for (int i = 0; i < n; i++)
         for (int r = 0; r < t->nrows; r++) {
@@ -177,7 +179,7 @@ static void accumulate(tile *t, np_sum *s, np_node *(*acc)[ROWS], int n)
             add(l, np_loops_sum_op(s[i].x), acc[i][r], l->var[t->lane].at, np_loops_sum_term(l, &s[i]));
         }
     np_loops_close(l, lanes);
-    for (int i = s->n - 1; i >= 0; i--) np_loops_close(l, loop[i]);
+    for (int i = nloops - 1; i >= 0; i--) np_loops_close(l, loop[i]);
 }
 /* One block: lanes of the last axis, for a few rows. Sums share loops where the
  * registers hold all their accumulators. */
@@ -192,6 +194,7 @@ static void block(tile *t)
     for (int i = 0; i < t->nsums; i++) {
         const np_node *x = t->sum[i].x;
         np_loops_sum_vars(l, turn(t, x), &sum[i]);
+        np_loops_sum_plan(l, &sum[i], t->row[0]);
         for (int r = 0; r < t->nrows; r++) {
             acc[i][r] = local(l, x, t->lanes);
             fill(l, acc[i][r], t->lanes, np_loops_sum_start(l, x));
