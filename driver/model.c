@@ -29,12 +29,10 @@ static np_str folder_of(np_cx *cx, const char *path)
 /* As a user would write it: relative if it lies below the current folder. */
 static np_str shortest(np_cx *cx, const char *path)
 {
-    char *here = getcwd(NULL, 0);
-    size_t n = here ? strlen(here) : 0;
+    char here[4096];
+    size_t n = getcwd(here, sizeof here) ? strlen(here) : 0;
     bool below = n > 1 && strncmp(path, here, n) == 0 && path[n] == '/';
-    np_str out = np_str_new(cx, below ? path + n + 1 : path);
-    free(here);
-    return out;
+    return np_str_new(cx, below ? path + n + 1 : path);
 }
 
 /* Beside the program (build/neap, ../models), else where it was built. */

@@ -90,7 +90,7 @@ static bool measure(const np_fn *f, const np_tensor *in, const np_tensor *want, 
                     (np_eval_opts){.exact = k == RUNS, .noise = k < RUNS ? 1 + 1000u * (unsigned)k : 0}) !=
             NP_OK)
             return false;
-        for (int i = 0; i < n; i++) most[i] = fmax(most[i], FACTOR * np_tensor_distance(&out[i], &want[i]));
+        for (int i = 0; i < n; i++) most[i] = fmax(most[i], (double)FACTOR * np_tensor_distance(&out[i], &want[i]));
         free_all(out, n);
     }
     for (int i = 0; i < n; i++) most[i] = np_dtype_class(want[i].dtype) == 'F' ? most[i] + 1e-7 : most[i];
