@@ -317,19 +317,42 @@ np_cexpr np_cexpr_get(np_ckernel *k, const np_node *n)
 typedef struct place {
     const char *sum; /* NULL: 0 so far */
     np_clevel level;
-    bool small;
+    bool small, constant; /* constant: it is `value` */
+    int64_t value;
 } place;
-static void scale(np_ckernel *k, place *p, np_cexpr by)
+static void set(np_ckernel *k, place *p, int64_t v)
 {
+    *p = (place){.sum = np_ctext(k->mem, "%lld", (long long)v), .small = p->small, .constant = true, .value = v};
+    p->level = v < 0 ? NP_C_UNARY : NP_C_PRIMARY;
+}
+static void scale(np_ckernel *k, place *p, const np_dim *d)
+{
+    int64_t v;
     if (!p->sum) return;
+    np_cexpr by = np_cexpr_dim(k, d);
+    if (p->constant && np_dim_int(d, &v)) {
+        set(k, p, p->value * v);
+        return;
+    }
+    if (p->constant && p->value == 1) {
+        *p = (place){.sum = by.text, .level = by.level, .small = p->small && by.small};
+        return;
+    }
+    p->constant = false;
     np_cexpr e = {.text = p->sum, .level = p->level};
     p->sum = np_ctext(k->mem, "%s*%s", np_cexpr_in(k, e, NP_C_MUL), np_cexpr_in(k, by, NP_C_UNARY));
     p->level = NP_C_MUL;
     p->small &= by.small;
 }
-static void shift(np_ckernel *k, place *p, np_cexpr i)
+static void shift(np_ckernel *k, place *p, const np_node *n)
 {
+    np_cexpr i = np_cexpr_get(k, n);
     if (strcmp(i.text, "0") == 0) return;
+    if (n->op == NP_CONST && (!p->sum || p->constant)) {
+        set(k, p, p->value + (int64_t)n->num);
+        return;
+    }
+    p->constant = false;
     bool minus = i.text[0] == '-' && i.level == NP_C_UNARY;
     if (p->sum) {
         p->sum = np_ctext(k->mem, "%s %c %s", p->sum, minus ? '-' : '+',
@@ -355,8 +378,8 @@ const char *np_cexpr_place(np_ckernel *k, const np_node *buf, int n, np_node *co
         np_cexpr e = np_cexpr_get(k, index[i]);
         by = np_dim_mul(cx, by, t->dim[i]);
         if (i + 1 < n && (np_dim_is(t->dim[i], 1) || strcmp(e.text, "0") == 0)) continue;
-        scale(k, &p, np_cexpr_dim(k, by));
-        shift(k, &p, e);
+        scale(k, &p, by);
+        shift(k, &p, index[i]);
         by = np_dim_const(cx, 1);
     }
     if (!p.sum) p.sum = "0";
