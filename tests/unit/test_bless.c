@@ -44,7 +44,7 @@ static void write_test(const char *head, const char *expected)
 }
 static int run(const char *flags)
 {
-    char command[512];
+    char command[4096];
     snprintf(command, sizeof command, "'%s' %s '%s' > /dev/null 2>&1", NP_TEXT_RUNNER, flags, path);
     int status = system(command);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;

@@ -520,7 +520,7 @@ START_TEST(test_interrupt)
         int64_t read = np_position(s);
         np_close(s);
         ck_assert_int_gt(read, 100);
-        char line[100];
+        char line[2000];
         snprintf(line, sizeof line, BYTES " --temp 0 --quiet -n %lld > other", (long long)read - 1);
         ck_assert_int_eq(system(line), 0);
         ck_assert_int_eq(system("cmp out other"), 0);
