@@ -28,7 +28,18 @@ expect 1 '[1-9] failed$' "$neap" check wrong.lua
 sed 's/x:over/x:ower/' ahead.lua >broken.lua
 expect 1 'broken.lua:6: error: ' "$neap" check broken.lua
 expect 1 'the size of axis H is not known' "$neap" check attn
-leaves ahead.lua wrong.lua broken.lua
+# a history without a limit is given one that serves
+cat >history.lua <<'L'
+local T, V, D, W = axis "T", axis("V", 160), axis("D", 48), axis("W", 48)
+return model {
+  build = function()
+    local x = gather(weight("model.embed_tokens.weight", { V, D }), input("tokens", { T }, int), V)
+    return { y = attention(x, x, x:over(D, W), T, D, causal):as { T, W } }
+  end,
+}
+L
+expect 0 '^13 passed, 0 failed' "$neap" check history.lua --weights "$data/hf/llama/model.safetensors"
+leaves ahead.lua wrong.lua broken.lua history.lua
 
 expect 0 '^weights: 57 tensors, 569856 numbers, 1139712 bytes$' "$neap" explain gau
 expect 0 '^  layers.0.S +f32\[4,64,64\] +at most 65536 bytes' "$neap" explain gau
