@@ -206,15 +206,12 @@ function attention(q, k, v, T, K, mask, opts)
   local score = dot(q, k:over(T, J), K) * (opts.scale or size(K) ^ -0.5)
   if opts.bias then score = score + opts.bias(T, J) end
   if mask then score = where(mask(T, J), score, -inf) end
-  local p
-  if opts.sink then
-    local m = maximum(max(score, J), opts.sink)
-    local e = exp(score - m)
-    p = e / (sum(e, J) + exp(opts.sink - m))
-  else
-    p = softmax(score, J)
-  end
-  return dot(p, v:over(T, J), J)
+  local m = max(score, J)
+  if opts.sink then m = maximum(m, opts.sink) end
+  local e = exp(score - m)
+  local all = sum(e, J)
+  if opts.sink then all = all + exp(opts.sink - m) end
+  return dot(e, v:over(T, J), J) / all                       -- divided once for each value, not for each position
 end
 
 -- Feed-forward, convolutions, gates ------------------------------------------------------------------------------
