@@ -107,7 +107,7 @@ static const np_type *random_type(rn_gen *g, np_dtype d, int least)
     int rank = least + rn_pick(g->d, 4 - least);
     for (int i = 0; i < rank; i++) dim[i] = rn_dim(g);
     const np_type *t = np_type_tensor(g->cx, d, rank, dim);
-    while (!rn_fits(g, t)) t = np_type_set(g->cx, t, rn_pick(g->d, rank), rn_int(g, 2));
+    for (int i = rn_pick(g->d, rank); !rn_fits(g, t); i++) t = np_type_set(g->cx, t, i % rank, rn_int(g, 2));
     return t;
 }
 rn_val rn_any(rn_gen *g, const char *classes, int rank)
