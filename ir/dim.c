@@ -293,8 +293,9 @@ const np_dim *np_dim_ceil(np_cx *cx, const np_dim *a, int64_t k)
     }
     const np_dim *whole = sum_make(cx, &out), *rest = sum_make(cx, &in);
     if (rest->kind == NP_DIM_CONST) return np_dim_add(cx, whole, np_dim_const(cx, ceil_div(rest->k, k)));
-    k = reduce(&in, k);
+    int64_t less = reduce(&in, k);
     rest = sum_make(cx, &in);
+    if (less != k) return np_dim_add(cx, whole, np_dim_ceil(cx, rest, less)); /* which may divide more */
     /* ceil((ceil(x/a) + c) / k) = ceil((x + a*c) / (a*k)) */
     const np_dim *inner = rest->kind == NP_DIM_ADD && rest->nargs == 1 ? rest->arg[0] : rest;
     int64_t c = rest == inner ? 0 : rest->k;

@@ -65,6 +65,8 @@ START_TEST(test_ceil)
     ck_assert_ptr_eq(np_dim_ceil(cx, mul(num(32), T), 16), mul(num(2), T));
     ck_assert_ptr_eq(np_dim_ceil(cx, add(mul(num(16), T), N), 16), add(T, np_dim_ceil(cx, N, 16)));
     ck_assert_ptr_eq(np_dim_ceil(cx, mul(num(4), T), 16), np_dim_ceil(cx, T, 4));
+    ck_assert_ptr_eq(np_dim_ceil(cx, add(mul(num(2), T), num(1)), 4), add(np_dim_ceil(cx, add(T, num(1)), 2), num(0)));
+    ck_assert_ptr_eq(np_dim_ceil(cx, add(mul(num(2), T), num(3)), 4), add(np_dim_ceil(cx, T, 2), num(1))); /* made smaller, it divides more */
     ck_assert_ptr_eq(np_dim_ceil(cx, np_dim_ceil(cx, T, 4), 4), np_dim_ceil(cx, T, 16));
     ck_assert_ptr_eq(np_dim_floor(cx, np_dim_floor(cx, T, 4), 8), np_dim_floor(cx, T, 32));
     ck_assert_ptr_eq(np_dim_ceil(cx, T, 1), T);
