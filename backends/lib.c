@@ -103,19 +103,23 @@ static void move(np_tensor *t, char *mem, int grow, int64_t cap, bool in)
                 t->data[here] = get(mem, t->dtype, there);
         }
 }
-/* Zeroed memory that costs nothing until it is used. */
+/* Zeroed memory that costs nothing until it is used, as work memory may be made for much larger sizes. */
 typedef struct region {
     void *p;
     size_t n;
 } region;
+static bool no_memory(np_cx *cx, int64_t bytes)
+{
+    np_error(cx, (np_loc){0}, "no memory of %lld bytes: %s", (long long)bytes, strerror(errno));
+    return false;
+}
 static bool take(np_cx *cx, region *r, int64_t bytes)
 {
     r->n = bytes > 0 ? (size_t)bytes : 1;
     r->p = mmap(NULL, r->n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (r->p != MAP_FAILED) return true;
     r->p = NULL;
-    np_error(cx, (np_loc){0}, "no memory of %lld bytes: %s", (long long)bytes, strerror(errno));
-    return false;
+    return no_memory(cx, bytes);
 }
 
 /* ---- one run */
@@ -124,7 +128,8 @@ typedef struct call {
     const np_fn *f;
     np_env env;
     int64_t T, N;
-    region *in, *out, state, work;
+    void **in, **out;
+    region state, work;
 } call;
 
 static bool find_sizes(call *c)
@@ -158,6 +163,13 @@ static bool new_tensor(call *c, const np_type *t, np_tensor *out, int grow)
     *out = np_tensor_new(t->dtype, t->rank, dim);
     return true;
 }
+/* Of exactly its size, so that a tool that watches the heap sees a step beyond it. */
+static bool tensor_memory(call *c, void **p, const np_tensor *t, np_dtype d)
+{
+    int64_t n = np_tensor_count(t) * np_dtype_size(d);
+    *p = calloc((size_t)(n ? n : 1), 1);
+    return *p || no_memory(c->cx, n);
+}
 static int grows(const np_fn *f, int state)
 {
     return f->grow ? f->grow[state] : -1;
@@ -167,9 +179,9 @@ static bool put_inputs(call *c, np_tensor *in)
     const np_fn *f = c->f;
     for (int i = 0; i < f->ninputs; i++) {
         np_dtype d = f->top.param[i]->type->dtype;
-        if (!take(c->cx, &c->in[i], np_tensor_count(&in[i]) * np_dtype_size(d))) return false;
+        if (!tensor_memory(c, &c->in[i], &in[i], d)) return false;
         in[i].dtype = d;
-        move(&in[i], c->in[i].p, -1, 1, true);
+        move(&in[i], c->in[i], -1, 1, true);
     }
     if (!take(c->cx, &c->state, np_centry_state(f, f->nstates)) || !take(c->cx, &c->work, f->work))
         return false;
@@ -195,15 +207,14 @@ static bool make_outputs(call *c, np_tensor *out)
         const np_type *t = state < 0 ? f->top.param[f->ninputs + f->nstates + i]->type
                                      : f->top.param[f->ninputs + state]->type;
         if (!new_tensor(c, t, &out[i], state < 0 ? -1 : grows(f, state))) return false;
-        if (state < 0 && !take(c->cx, &c->out[i], np_tensor_count(&out[i]) * np_dtype_size(t->dtype)))
-            return false;
+        if (state < 0 && !tensor_memory(c, &c->out[i], &out[i], t->dtype)) return false;
     }
     return true;
 }
 static void get_outputs(call *c, np_tensor *out)
 {
     const np_fn *f = c->f;
-    for (int i = 0; i < f->nouts; i++) move(&out[i], c->out[i].p, -1, 1, false);
+    for (int i = 0; i < f->nouts; i++) move(&out[i], c->out[i], -1, 1, false);
     for (int i = 0; i < f->nstates; i++) {
         int g = grows(f, i);
         move(&out[f->nouts + i], (char *)c->state.p + np_centry_state(f, i), g,
@@ -216,18 +227,11 @@ static double now(void)
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
-static void run(call *c, entry *code, double *ms)
+static void run(const call *c, entry *code, double *ms)
 {
-    const np_fn *f = c->f;
-    np_arena mem = {0};
-    void **in = np_arena_array(&mem, (size_t)f->ninputs + 1, sizeof *in),
-         **out = np_arena_array(&mem, (size_t)f->nouts + 1, sizeof *out);
-    for (int i = 0; i < f->ninputs; i++) in[i] = c->in[i].p;
-    for (int i = 0; i < f->nouts; i++) out[i] = c->out[i].p;
     double start = now();
-    code(c->T, c->N, in, c->state.p, out, c->work.p);
+    code(c->T, c->N, c->in, c->state.p, c->out, c->work.p);
     if (ms) *ms = now() - start;
-    np_arena_free(&mem);
 }
 static void release(region *r)
 {
@@ -254,8 +258,8 @@ np_status np_lib_run(np_lib *l, const np_fn *placed, const np_tensor *in, np_ten
     if (good) run(&c, code, ms);
     if (good) get_outputs(&c, out);
     for (int i = 0; i < nout && !good; i++) np_tensor_free(&out[i]);
-    for (int i = 0; i < placed->ninputs; i++) release(&c.in[i]);
-    for (int i = 0; i < placed->nouts; i++) release(&c.out[i]);
+    for (int i = 0; i < placed->ninputs; i++) free(c.in[i]);
+    for (int i = 0; i < placed->nouts; i++) free(c.out[i]);
     release(&c.state), release(&c.work);
     np_arena_free(&mem);
     return good ? NP_OK : NP_FAIL;

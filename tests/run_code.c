@@ -10,6 +10,8 @@
  *   # ulp: 2               how far off an element may be, in units in the last place, and the
  *                          smallest normal number; 0: not at all
  *
+ * $NP_CODE_FLAGS replaces the C compiler's flags: for sanitizers.
+ *
  * Without `ulp` the tolerance is what rounding explains: the interpreter runs again with
  * noise wherever it rounds, and a few times the largest distance is granted. */
 #include "backends/backends.h"
@@ -234,12 +236,11 @@ static int run_module(const test *t, np_mod *plain)
                  .ulp = ulp ? strtod(ulp, NULL) : -1,
                  .edges = run_header(t->text, end, "edges") != NULL};
     np_mod *m = placed_copy(t, plain);
+    np_target target = *np_target_find(cx, "generic");
+    if (getenv("NP_CODE_FLAGS")) target.cflags = getenv("NP_CODE_FLAGS");
     s.m = m;
-    np_program p = {.mod = m,
-                    .target = np_target_find(cx, "generic"),
-                    .name = "t",
-                    .title = name ? name + 1 : t->path,
-                    .source = t->text};
+    np_program p = {
+        .mod = m, .target = &target, .name = "t", .title = name ? name + 1 : t->path, .source = t->text};
     np_text text = {0};
     int r = PASSED;
     bool emit = strcmp(t->kind, "emit") == 0;
