@@ -107,7 +107,7 @@ static np_status write_text(np_cx *cx, const char *path, const char *text, size_
     FILE *f = fopen(path, "w");
     bool good = f && fwrite(text, 1, n, f) == n;
     if (f && fclose(f) != 0) good = false;
-    if (!good) np_error(cx, (np_loc){.file = np_str_new(cx, path)}, "cannot be written: %s", strerror(errno));
+    if (!good) np_error(cx, (np_loc){.file = np_str_new(cx, path)}, "cannot write: %s", strerror(errno));
     return good ? NP_OK : NP_FAIL;
 }
 
@@ -144,6 +144,14 @@ np_status np_cc_build(np_cx *cx, np_cckind kind, const char *text, size_t n, con
 {
     const char *tmp = getenv("TMPDIR");
     char dir[4096];
+    np_str aside = np_str_fmt(cx, "%s.tmp-%ld", out, (long)getpid());
+    FILE *there = fopen(aside, "w"); /* asked before the compiler takes its time */
+    if (!there) {
+        np_error(cx, (np_loc){.file = np_str_new(cx, out)}, "cannot write: %s", strerror(errno));
+        return NP_FAIL;
+    }
+    fclose(there);
+    unlink(aside);
     snprintf(dir, sizeof dir, "%s/neap-XXXXXX", tmp && *tmp ? tmp : "/tmp");
     if (!mkdtemp(dir)) {
         np_error(cx, (np_loc){.file = np_str_new(cx, dir)}, "cannot be made: %s", strerror(errno));
@@ -151,12 +159,11 @@ np_status np_cc_build(np_cx *cx, np_cckind kind, const char *text, size_t n, con
     }
     np_str source = np_str_fmt(cx, "%s/model.c", dir), object = np_str_fmt(cx, "%s/model.o", dir),
            log = np_str_fmt(cx, "%s/log", dir);
-    np_str aside = np_str_fmt(cx, "%s.tmp-%ld", out, (long)getpid());
     np_status r = write_text(cx, source, text, n);
     if (r == NP_OK) r = compile(cx, kind, flags, source, kind == NP_CC_LIB ? object : aside, log);
     if (r == NP_OK && kind == NP_CC_LIB) r = archive(cx, object, aside, log);
     if (r == NP_OK && rename(aside, out) != 0) {
-        np_error(cx, (np_loc){.file = np_str_new(cx, out)}, "cannot be written: %s", strerror(errno));
+        np_error(cx, (np_loc){.file = np_str_new(cx, out)}, "cannot write: %s", strerror(errno));
         r = NP_FAIL;
     }
     if (r != NP_OK) unlink(aside);
