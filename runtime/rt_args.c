@@ -108,7 +108,8 @@ static int rt_unknown(const char *program, const char *arg, size_t n)
 
 static int rt_set(const char *program, np_rt_args *a, const rt_option *o, const char *value)
 {
-    char *end, *field = (char *)a + o->at;
+    char *end;
+    void *field = (char *)a + o->at;
     errno = 0;
     if (o->kind == RT_TEXT) {
         *(const char **)field = value;
