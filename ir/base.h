@@ -43,7 +43,7 @@ np_str np_str_len(np_cx *cx, const char *s, size_t n);
 np_str np_str_fmt(np_cx *cx, const char *fmt, ...) NP_PRINTF(2, 3);
 /* Edit distance, for messages that say what was meant; above `most`: most + 1. */
 int np_str_distance(const char *a, const char *b, int most);
-/* The nearest other name among n, or NULL if none looks like a slip of it. */
+/* The nearest other name among n (of several the first in the alphabet), or NULL if none looks like a slip of it. */
 const char *np_str_near(const char *name, int n, const char *const *among);
 /* A growing text on the heap, for printers. Zero-initialise, free with
  * np_text_free. */

@@ -150,7 +150,8 @@ const char *np_str_near(const char *name, int n, const char *const *among)
     const char *found = NULL;
     for (int i = 0; i < n; i++) {
         int d = np_str_distance(name, among[i], best);
-        if (d > 0 && d < best && d < len) best = d, found = among[i];
+        bool first = d < best || (found && d == best && strcmp(among[i], found) < 0);
+        if (d > 0 && d < len && first) best = d, found = among[i];
     }
     return found;
 }

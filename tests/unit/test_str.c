@@ -92,6 +92,7 @@ START_TEST(test_near)
     ck_assert_ptr_null(np_str_near("weights", 1, names)); /* itself is no slip */
     ck_assert_ptr_null(np_str_near("sat_out", 4, names));
     ck_assert_ptr_null(np_str_near("", 4, names));
+    ck_assert_str_eq(np_str_near("os", 3, (const char *[]){"pos", "cos", "most"}), "cos");
 }
 END_TEST
 
