@@ -20,7 +20,7 @@ static void fault(checker *c, const np_node *n, const char *what)
     c->ok = false;
     c->where = n ? n->loc : c->f->loc;
     np_text_add(c->why, "%s: ", what);
-    if (n) np_print_node(c->why, n);
+    if (n && n->type) np_print_node(c->why, n);
 }
 static bool allowed(const checker *c, const np_node *n)
 {
