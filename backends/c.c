@@ -115,7 +115,8 @@ static np_status emit(np_cx *cx, const np_program *p, np_text *out)
 {
     np_cfile c = {.cx = cx, .p = p};
     c.prefix = np_cname(&c.mem, p->name, "model");
-    if (strcmp(c.prefix, "np") == 0 || strcmp(c.prefix, "rt") == 0) c.prefix = np_ctext(&c.mem, "model_%s", c.prefix);
+    if (strcmp(c.prefix, "np") == 0 || strcmp(c.prefix, "rt") == 0)
+        c.prefix = np_ctext(&c.mem, "model_%s", c.prefix);
     find_symbols(&c);
     for (int i = 0; i < p->mod->nfns; i++)
         if (p->mod->fn[i]->stage == NP_STAGE_PLACED) put_function(&c, p->mod->fn[i]);

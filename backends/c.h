@@ -97,7 +97,7 @@ bool np_cexpr_spelled(np_op op, np_dtype d);
 
 /* Writes a call of the function for group g, which is made if there is none. */
 typedef struct np_ccall {
-    const char *name;
+    const char *name; /* NULL: the group does nothing */
     int nargs;
     const np_node **arg; /* buffers, in the order of the parameters */
     bool T, N;           /* then these */

@@ -122,6 +122,7 @@ static void put_call(entry *e, const np_node *g)
 {
     np_ccall call = np_ckernel_call(e->c, e->f, g);
     np_text line = {0};
+    if (!call.name) return;
     put_scope(e, g->loc.scope);
     np_text_add(&line, "    %s(", call.name);
     size_t start = line.n, width = start;

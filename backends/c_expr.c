@@ -234,7 +234,9 @@ static const char *fill(np_ckernel *k, const np_node *n, const char *form, np_dt
         else if (*p == '1')
             np_text_add(&t, "%s", np_cnumber(k->mem, d, 1)), len = 3;
         else if (isalpha((unsigned char)*p)) {
-            np_clevel most = operand_level(form, *p);
+            bool sum =
+                *p == 'b' && strcmp(form, "a + b") == 0 && d == NP_I64; /* of indices: far from overflow */
+            np_clevel most = sum ? NP_C_ADD : operand_level(form, *p);
             np_cexpr e = np_cexpr_get(k, n->arg[*p - 'a']);
             if (widen && *p == 'a')
                 np_text_add(&t, "(int64_t)%s", np_cexpr_in(k, e, NP_C_UNARY));
@@ -322,7 +324,8 @@ typedef struct place {
 } place;
 static void set(np_ckernel *k, place *p, int64_t v)
 {
-    *p = (place){.sum = np_ctext(k->mem, "%lld", (long long)v), .small = p->small, .constant = true, .value = v};
+    *p = (place){
+        .sum = np_ctext(k->mem, "%lld", (long long)v), .small = p->small, .constant = true, .value = v};
     p->level = v < 0 ? NP_C_UNARY : NP_C_PRIMARY;
 }
 static void scale(np_ckernel *k, place *p, const np_dim *d)
@@ -373,14 +376,22 @@ const char *np_cexpr_place(np_ckernel *k, const np_node *buf, int n, np_node *co
     int64_t lo, hi;
     np_dim_range(np_type_count(cx, t), &lo, &hi);
     place p = {.small = true};
-    const np_dim *by = np_dim_const(cx, 1);
+    const np_dim
+        *by[NP_RANK + 1]; /* sizes of axes since the last index that is not 0: numbers as one, the first */
+    int nby = 1;
+    by[0] = np_dim_const(cx, 1);
     for (int i = 0; i < n; i++) {
-        np_cexpr e = np_cexpr_get(k, index[i]);
-        by = np_dim_mul(cx, by, t->dim[i]);
-        if (i + 1 < n && (np_dim_is(t->dim[i], 1) || strcmp(e.text, "0") == 0)) continue;
-        scale(k, &p, by);
+        if (np_dim_int(t->dim[i], &lo))
+            by[0] = np_dim_mul(cx, by[0], t->dim[i]);
+        else
+            by[nby++] = t->dim[i];
+        if (i + 1 < n && (np_dim_is(t->dim[i], 1) || strcmp(np_cexpr_get(k, index[i]).text, "0") == 0))
+            continue;
+        for (int m = 0; m < nby; m++)
+            if (!np_dim_is(by[m], 1)) scale(k, &p, by[m]);
         shift(k, &p, index[i]);
-        by = np_dim_const(cx, 1);
+        by[0] = np_dim_const(cx, 1);
+        nby = 1;
     }
     if (!p.sum) p.sum = "0";
     if (p.small && hi > INT32_MAX) p.sum = np_ctext(k->mem, "(int64_t)%s", p.sum); /* the first factor */

@@ -11,7 +11,8 @@
 
 #include <string.h>
 
-enum { LONGEST = 64, WIDTH = 110 }; /* letters of an expression that is part of another */
+/* Letters of an expression that is part of another, and of one that is all of a statement but its target. */
+enum { LONGEST = 64, WIDTH = 110 };
 
 /* ---- names */
 static bool in_scope(const np_ckernel *k, const char *s)
@@ -24,7 +25,9 @@ static const char *name(np_ckernel *k, const char *hint, const char *other)
 {
     const char *want = k->neutral ? np_ctext(k->mem, "v%d", k->next++) : np_cname(k->mem, hint, other),
                *s = want;
-    for (int i = 2; in_scope(k, s); i++) s = np_ctext(k->mem, "%s%d", want, i);
+    int letters = (int)strlen(want);
+    while (letters > 1 && want[letters - 1] >= '0' && want[letters - 1] <= '9') letters--;
+    for (int i = 2; in_scope(k, s); i++) s = np_ctext(k->mem, "%.*s%d", letters, want, i);
     if (k->nscope == k->scope_cap) {
         const char **old = k->scope;
         k->scope_cap = k->scope_cap ? 2 * k->scope_cap : 64;
@@ -176,7 +179,9 @@ static void value(np_ckernel *k, const np_node *n)
     k->e[n->id] = e;
     size_t len = strlen(e.text);
     if (e.plain && len <= 24) return;
-    if (k->uses[n->id] > 1 || k->user[n->id]->in != n->in || len > LONGEST)
+    const np_node *user = k->user[n->id];
+    size_t most = user->op == NP_STORE || user->op == NP_YIELD ? WIDTH - 10 : LONGEST;
+    if (k->uses[n->id] > 1 || user->in != n->in || len > most)
         write_down(k, n);
     else
         wait_for(k, n);
@@ -264,6 +269,11 @@ static void next_values(np_ckernel *k, const np_node *loop, const char *const *v
     for (int i = 0; i < loop->nargs; i++)
         if (later[i]) line(k, "%s = %s;", var[i], later[i]);
 }
+static bool never(const np_node *loop)
+{
+    int64_t n, from;
+    return np_dim_int(loop->attr[0], &n) && np_dim_int(loop->attr[1], &from) && n <= from;
+}
 static bool once(const np_node *loop)
 {
     int64_t n, from, step;
@@ -308,6 +318,7 @@ static void loop(np_ckernel *k, const np_node *n)
     for (int i = 0; i < n->nargs; i++) waits_no_more(k, n->arg[i]);
     settle(k, n);
     variables(k, n, n->nargs, var);
+    if (never(n)) return;
     for (int i = 0; i < n->nargs; i++) {
         const np_node *p = b->param[1 + i];
         k->e[p->id] = (np_cexpr){.text = var[i], .small = p->type->dtype != NP_I64};
@@ -328,7 +339,10 @@ static void loop(np_ckernel *k, const np_node *n)
          small =
              np_crange_fits((np_crange){k->range[count->id].lo, k->range[count->id].hi + 1}, NP_I32) && !time;
     const char *i = NULL;
-    if (time && !in_scope(k, "t")) i = "t";
+    const char *clock = time && k->file->N && np_dim_has(n->attr[0], k->file->N)
+                            ? "s"
+                            : "t"; /* s: any position, t: a new one */
+    if (time && !in_scope(k, clock)) i = clock;
     for (size_t j = 0; j < NP_LEN(usual) && !i; j++)
         if (!in_scope(k, usual[j])) i = usual[j];
     i = name(k, i ? i : "i", "i");
@@ -427,33 +441,45 @@ static void find_params(np_ckernel *k, const np_block *b)
             *(n->op == NP_LOAD ? &p->read : &p->written) = true;
         }
         for (int i = 0; i < 2; i++)
-            if (n->body[i]) find_params(k, n->body[i]);
+            if (n->body[i] && !(n->op == NP_LOOP && never(n))) find_params(k, n->body[i]);
     }
 }
-/* "layers.0.u.weight" is u_weight, "layers.0.out_norm.weight" is out_norm_weight. */
-static const char *last_words(np_arena *mem, const char *s)
+/* The last words of a dotted name, without numbers: 2 of "layers.0.u.weight" are u.weight. */
+static const char *last_words(np_arena *mem, const char *s, int words)
 {
     const char *from = s;
-    int dots = 0;
     for (const char *p = s + strlen(s); p > s; p--)
-        if (p[-1] == '.' && ++dots == 2) {
+        if (p[-1] == '.' && --words == 0) {
             from = p;
             break;
         }
     while (*from >= '0' && *from <= '9' && strchr(from, '.')) from = strchr(from, '.') + 1;
     return np_ctext(mem, "%s", from);
 }
+/* What a group made is called like it, unless that says only what every second group does. */
+static const char *made_by(np_ckernel *k, const np_node *g)
+{
+    static const char *const plain[] = {"add",    "sub",   "mul",    "div",      "max",    "min",
+                                        "neg",    "cast",  "select", "contract", "reduce", "concat",
+                                        "append", "const", "scan",   "gather",   "pad",    "cond"};
+    const char *s = g->name ? g->name : g->sym ? last_words(k->mem, g->sym, 1) : "";
+    for (size_t i = 0; i < NP_LEN(plain); i++)
+        if (strcmp(s, plain[i]) == 0) return NULL;
+    return s;
+}
 static const char *hint_of(np_ckernel *k, const np_cparam *p, const np_node *group)
 {
-    const np_node *n = p->buf;
+    const np_node *n = p->buf, *maker = NULL;
     if (n->op == NP_WEIGHT) {
         const np_weight *w = np_mod_weight(k->f->mod, n->sym);
-        return last_words(k->mem, w->from ? w->from : w->name);
+        return last_words(k->mem, w->from ? w->from : w->name, 2);
     }
-    if (n->name) return n->name;
+    if (n->name) return last_words(k->mem, n->name, 1);
     if (n->op == NP_CONST) return "table";
-    if (p->written && group->name) return group->name;
-    return p->written ? "y" : "x";
+    for (const np_node *g = k->f->top.first; g && !maker && n->op == NP_ALLOC; g = g->next)
+        if (g->op == NP_GROUP && stores_into(g, n)) maker = g;
+    const char *s = made_by(k, maker ? maker : group);
+    return s ? s : p->written ? "y" : "x";
 }
 static const char *signature(np_ckernel *k, const char *fn)
 {
@@ -493,18 +519,18 @@ static void write_body(np_ckernel *k, const np_node *g)
 struct np_cmade {
     const char *key, *name;
 };
+/* The last two words that are no numbers: self_attn_score of "layers.0.self_attn.score". */
 static const char *kernel_name(np_cfile *c, const np_node *g)
 {
-    np_text t = {0};
-    np_text_add(&t, "%s", c->prefix);
-    for (const char *p = g->sym ? g->sym : "group"; *p;) { /* words without numbers: layers.0.u is layers_u */
+    const char *word[2] = {"", "group"};
+    for (const char *p = g->sym ? g->sym : ""; *p;) {
         size_t n = strcspn(p, ".");
-        if (strspn(p, "0123456789") < n) np_text_add(&t, "_%.*s", (int)n, p);
+        if (strspn(p, "0123456789") < n) word[0] = word[1], word[1] = np_ctext(&c->mem, "%.*s", (int)n, p);
         p += n + (p[n] == '.');
     }
-    const char *s = np_cfile_name(c, np_cname(&c->mem, t.s, "group"));
-    np_text_free(&t);
-    return s;
+    if (strcmp(word[0], "group") == 0) word[0] = "";
+    const char *s = np_ctext(&c->mem, "%s_%s%s%s", c->prefix, word[0], *word[0] ? "_" : "", word[1]);
+    return np_cfile_name(c, np_cname(&c->mem, s, "group"));
 }
 static const char *source_line(const np_program *p, int n, size_t *len)
 {
@@ -574,7 +600,7 @@ np_ccall np_ckernel_call(np_cfile *c, const np_fn *f, const np_node *g)
     for (int i = 0; i < k.nparams; i++) r.arg[i] = k.param[i].buf;
     const char *key = np_ctext(&mem, "%s%s", signature(&k, ""), body.s ? body.s : "");
     r.name = made_before(c, key);
-    if (!r.name) {
+    if (!r.name && body.n) {
         r.name = kernel_name(c, g);
         remember(c, key, r.name);
         body.n = 0;
