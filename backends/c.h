@@ -25,7 +25,8 @@ const char *np_cvalue(np_dtype d); /* as it is computed with: f16 is float */
 const char *np_cnumber(np_arena *mem, np_dtype d, double v);
 /* A name made of letters of `hint` that C allows; NULL hint or none left: `other`. */
 const char *np_cname(np_arena *mem, const char *hint, const char *other);
-bool np_creserved(const char *name); /* C or its library means something by it */
+const char *np_cstring(np_arena *mem, const char *s); /* a string literal */
+bool np_creserved(const char *name);                  /* C or its library means something by it */
 const char *np_cshape(np_arena *mem, np_cx *cx, const np_type *t); /* "[T,64]"; "" for a scalar */
 
 int np_cfloat(char *s, float v);         /* a literal in the fewest digits, at most 24 letters; how many */
@@ -51,7 +52,7 @@ void np_cdata_put(np_cfile *c, np_text *out);
 void np_cdata_setup(np_cfile *c, np_text *out); /* the function that unpacks; nothing if nothing is packed */
 bool np_cdata_packed(const np_cfile *c);
 int64_t np_cdata_bytes(const np_cfile *c);
-uint64_t np_cdata_hash(const np_cfile *c, uint64_t h);
+uint64_t np_cdata_hash(const np_cfile *c); /* of the weights that are used, whatever their layout */
 
 /* ---- c_expr.c, c_kernel.c: a group becomes a function. */
 typedef struct np_cexpr {
@@ -110,6 +111,10 @@ void np_centry_table(np_cfile *c);
 const np_type *np_centry_type(const np_fn *f, int state); /* as it lies in the block of states */
 int64_t np_centry_state(const np_fn *f, int state);       /* its offset there; of nstates: the block's size */
 const np_type *np_centry_layout(const np_fn *f, const np_node *buf); /* any buffer's type in memory */
+
+/* ---- cc.c */
+bool np_cc_folder(np_cx *cx,
+                  char dir[4096]); /* a new temporary one; false and an error if it cannot be made */
 
 /* ---- lib.c */
 np_lib *np_lib_load(np_cx *cx, const np_program *p); /* compiles the C text, and loads it */

@@ -184,16 +184,27 @@ int64_t np_cdata_bytes(const np_cfile *c)
 }
 static uint64_t mix(uint64_t h, const void *p, size_t n)
 {
-    for (size_t i = 0; i < n; i++) h = (h ^ ((const unsigned char *)p)[i]) * 0x100000001b3u;
+    const unsigned char *s = p;
+    for (; n >= 8; s += 8, n -= 8) {
+        uint64_t word;
+        memcpy(&word, s, sizeof word);
+        h = (h ^ word) * 0x9e3779b97f4a7c15u;
+        h ^= h >> 32;
+    }
+    for (; n; s++, n--) h = (h ^ *s) * 0x100000001b3u;
     return h;
 }
-uint64_t np_cdata_hash(const np_cfile *c, uint64_t h)
+uint64_t np_cdata_hash(const np_cfile *c)
 {
-    for (int i = 0; i < c->narrays; i++) {
-        const array *a = &c->array[i];
-        if (!a->w || a->w->from) continue;
-        h = mix(h, a->w->name, strlen(a->w->name));
-        h = mix(h, a->w->data, (size_t)a->count * (size_t)np_dtype_size(a->w->stored));
+    uint64_t h = 0xcbf29ce484222325u;
+    for (int i = 0; i < c->p->mod->nweights; i++) {
+        const np_weight *w = c->p->mod->weight[i];
+        bool used = false;
+        for (int k = 0; k < c->narrays && !used; k++)
+            used = c->array[k].w && source_of(c, c->array[k].w) == w;
+        if (!used) continue;
+        h = mix(h, w->name, strlen(w->name));
+        h = mix(h, w->data, (size_t)(count_of(w->type) * np_dtype_size(w->stored)));
     }
     return h;
 }

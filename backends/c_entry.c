@@ -226,7 +226,7 @@ static void put_ports(np_cfile *c, const np_fn *f, const char *what, int n, np_n
 }
 static uint64_t identity(const np_cfile *c, const np_fn *f)
 {
-    uint64_t h = np_cdata_hash(c, 0xcbf29ce484222325u);
+    uint64_t h = np_cdata_hash(c);
     np_text t = {0};
     np_text_add(&t, "%s", c->p->mod->name ? c->p->mod->name : "");
     for (int i = 0; i < f->ninputs + f->nstates; i++) {
@@ -270,8 +270,9 @@ void np_centry_table(np_cfile *c)
             np_text_add(o, "%s%lld", i ? ", " : "", (long long)np_centry_state(f, i));
         np_text_add(o, "};\n");
     }
-    np_text_add(o, "const np_rt_model np_rt_this = {\n    .name = \"%s\",\n    .id = UINT64_C(0x%016llx),\n",
-                c->p->mod->name ? c->p->mod->name : c->prefix, (unsigned long long)identity(c, f));
+    np_text_add(o, "const np_rt_model np_rt_this = {\n    .name = %s,\n    .id = UINT64_C(0x%016llx),\n",
+                np_cstring(&c->mem, c->p->mod->name ? c->p->mod->name : c->prefix),
+                (unsigned long long)identity(c, f));
     np_text_add(o, "    .state_bytes = %lld,\n    .work_bytes = %lld,\n",
                 (long long)np_centry_state(f, f->nstates), (long long)work);
     hi = 1;

@@ -61,23 +61,69 @@ const char *np_cnumber(np_arena *mem, np_dtype d, double v)
 }
 
 static const char *const reserved[] = {
-    "auto",     "bool",   "break",  "case",   "char",     "const",    "continue", "default",  "do",
-    "double",   "else",   "enum",   "extern", "false",    "float",    "for",      "goto",     "if",
-    "inline",   "int",    "long",   "main",   "register", "restrict", "return",   "short",    "signed",
-    "sizeof",   "static", "struct", "switch", "true",     "typedef",  "union",    "unsigned", "void",
-    "volatile", "while",  "T",      "N",      "I",        "NAN",      "INFINITY", "NULL",     "EOF",
-    "abs",      "asin",   "acos",   "atan",   "cbrt",     "ceil",     "cos",      "cosf",     "cosh",
-    "div",      "erf",    "erff",   "exp",    "expf",     "fabs",     "fabsf",    "floor",    "floorf",
-    "fmod",     "fmodf",  "gamma",  "index",  "j0",       "j1",       "jn",       "log",      "log1p",
-    "log1pf",   "log2",   "logf",   "memcpy", "memset",   "pow",      "powf",     "rint",     "round",
-    "sin",      "sinf",   "sinh",   "sqrt",   "sqrtf",    "tan",      "tanh",     "tanhf",    "time",
-    "trunc",    "unix",   "linux",  "y0",     "y1",       "yn",       "signgam",  "errno",
+    "auto",     "bool",       "break",
+    "case",     "char",       "const",
+    "continue", "default",    "do",
+    "double",   "else",       "enum",
+    "extern",   "false",      "float",
+    "for",      "goto",       "if",
+    "inline",   "int",        "long",
+    "main",     "register",   "restrict",
+    "return",   "short",      "signed",
+    "sizeof",   "static",     "struct",
+    "switch",   "true",       "typedef",
+    "union",    "unsigned",   "void",
+    "volatile", "while",      "T",
+    "N",        "I",          "NAN",
+    "INFINITY", "NULL",       "EOF",
+    "abs",      "asin",       "acos",
+    "atan",     "cbrt",       "ceil",
+    "cos",      "cosf",       "cosh",
+    "div",      "erf",        "erff",
+    "exp",      "expf",       "fabs",
+    "fabsf",    "floor",      "floorf",
+    "fmod",     "fmodf",      "gamma",
+    "index",    "j0",         "j1",
+    "jn",       "log",        "log1p",
+    "log1pf",   "log2",       "logf",
+    "memcpy",   "memset",     "pow",
+    "powf",     "rint",       "round",
+    "sin",      "sinf",       "sinh",
+    "sqrt",     "sqrtf",      "tan",
+    "tanh",     "tanhf",      "time",
+    "trunc",    "unix",       "linux",
+    "y0",       "y1",         "yn",
+    "signgam",  "errno",      "stdin",
+    "stdout",   "stderr",     "isnan",
+    "isinf",    "isfinite",   "isnormal",
+    "signbit",  "assert",     "offsetof",
+    "environ",  "sa_handler", "sa_sigaction",
+    "st_atime", "st_mtime",   "st_ctime",
+    "alloca",
 };
+/* Capitals are names of macros. */
+static bool is_macro(const char *name)
+{
+    return strlen(name) > 2 && strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == strlen(name);
+}
 bool np_creserved(const char *name)
 {
     for (size_t i = 0; i < NP_LEN(reserved); i++)
         if (strcmp(name, reserved[i]) == 0) return true;
-    return strncmp(name, "np_", 3) == 0 || name[0] == '_';
+    return is_macro(name) || strncmp(name, "np_", 3) == 0 || name[0] == '_';
+}
+const char *np_cstring(np_arena *mem, const char *s)
+{
+    np_text t = {0};
+    np_text_add(&t, "\"");
+    for (; *s; s++) {
+        bool plain = *s >= ' ' && *s <= '~' && !strchr("\"\\?", *s); /* `?`: no trigraphs */
+        np_text_add(&t, plain ? "%c" : "\\%03o", plain ? *s : (unsigned char)*s);
+    }
+    np_text_add(&t, "\"");
+    const char *r = np_ctext(mem, "%s", t.s);
+    np_text_free(&t);
+    return r;
 }
 const char *np_cname(np_arena *mem, const char *hint, const char *other)
 {

@@ -1,6 +1,6 @@
 /* The C compiler of this machine, run on text that was just written. The result
  * is made beside its place and renamed when it is whole. No shell is involved. */
-#include "backends.h"
+#include "c.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -139,10 +139,17 @@ static np_status archive(np_cx *cx, const char *object, const char *to, const ch
         complain(cx, &c, log, status);
     return status ? NP_FAIL : NP_OK;
 }
+bool np_cc_folder(np_cx *cx, char dir[4096])
+{
+    const char *tmp = getenv("TMPDIR");
+    snprintf(dir, 4096, "%s/neap-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    if (mkdtemp(dir)) return true;
+    np_error(cx, (np_loc){.file = np_str_new(cx, dir)}, "cannot be made: %s", strerror(errno));
+    return false;
+}
 np_status np_cc_build(np_cx *cx, np_cckind kind, const char *text, size_t n, const char *flags,
                       const char *out)
 {
-    const char *tmp = getenv("TMPDIR");
     char dir[4096];
     np_str aside = np_str_fmt(cx, "%s.tmp-%ld", out, (long)getpid());
     FILE *there = fopen(aside, "w"); /* asked before the compiler takes its time */
@@ -152,11 +159,7 @@ np_status np_cc_build(np_cx *cx, np_cckind kind, const char *text, size_t n, con
     }
     fclose(there);
     unlink(aside);
-    snprintf(dir, sizeof dir, "%s/neap-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    if (!mkdtemp(dir)) {
-        np_error(cx, (np_loc){.file = np_str_new(cx, dir)}, "cannot be made: %s", strerror(errno));
-        return NP_FAIL;
-    }
+    if (!np_cc_folder(cx, dir)) return NP_FAIL;
     np_str source = np_str_fmt(cx, "%s/model.c", dir), object = np_str_fmt(cx, "%s/model.o", dir),
            log = np_str_fmt(cx, "%s/log", dir);
     np_status r = write_text(cx, source, text, n);

@@ -18,47 +18,42 @@ struct np_lib {
     void *handle;
 };
 
-np_lib *np_lib_load(np_cx *cx, const np_program *p)
+/* The loaded file, which is gone again; NULL and an error. */
+static void *load_text(np_cx *cx, const np_text *text, const char *flags)
 {
-    np_program bare = *p;
-    np_text text = {0};
-    np_lib *l = NULL;
-    char dir[] = "/tmp/neap-lib-XXXXXX";
-    bare.runtime = bare.data = NULL;
-    bare.main = false;
-    if (np_backend_find("c")->emit(cx, &bare, &text) != NP_OK) goto done;
-    if (!mkdtemp(dir)) {
-        np_error(cx, (np_loc){.file = np_str_new(cx, dir)}, "cannot be made: %s", strerror(errno));
-        goto done;
-    }
-    np_str path = np_str_fmt(cx, "%s/model.so", dir);
+    char dir[4096];
     void *handle = NULL;
-    if (np_cc_build(cx, NP_CC_SO, text.s, text.n, p->target->cflags, path) == NP_OK) {
+    if (!np_cc_folder(cx, dir)) return NULL;
+    np_str path = np_str_fmt(cx, "%s/model.so", dir);
+    if (np_cc_build(cx, NP_CC_SO, text->s, text->n, flags, path) == NP_OK) {
         handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
         if (!handle) np_error(cx, (np_loc){0}, "compiled code cannot be loaded: %s", dlerror());
     }
     unlink(path), rmdir(dir);
-    if (!handle) goto done;
-    l = calloc(1, sizeof *l);
-    if (!l) {
-        np_error(cx, (np_loc){0}, "out of memory");
-        dlclose(handle);
-        goto done;
-    }
+    return handle;
+}
+np_lib *np_lib_load(np_cx *cx, const np_program *p)
+{
+    np_program bare = *p;
+    np_text text = {0};
+    bare.runtime = bare.data = NULL;
+    bare.main = false;
+    bool good = np_backend_find("c")->emit(cx, &bare, &text) == NP_OK;
+    void *handle = good ? load_text(cx, &text, p->target->cflags) : NULL, *setup;
+    np_text_free(&text);
+    if (!handle) return NULL;
+    np_lib *l = np_arena_alloc(&cx->perm, sizeof *l);
     *l = (np_lib){cx, handle};
-    void *setup = dlsym(handle, "np_setup");
     void (*unpack)(char *heap) = NULL;
+    setup = dlsym(handle, "np_setup");
     memcpy(&unpack, &setup, sizeof unpack);
     if (unpack) unpack(NULL);
-done:
-    np_text_free(&text);
     return l;
 }
 void np_lib_free(np_lib *l)
 {
     if (!l) return;
     dlclose(l->handle);
-    free(l);
 }
 
 /* ---- doubles to memory and back */
