@@ -17,8 +17,12 @@ typedef struct options {
     bool quick; /* no reducing */
 } options;
 
-/* The text of the program of a seed. */
-static char *generate(uint64_t seed, int size)
+static void count_op(void *env, const np_node *n)
+{
+    ((int *)env)[n->op]++;
+}
+/* The text of the program of a seed; seen: how often each op occurred. */
+static char *generate(uint64_t seed, int size, int *seen)
 {
     static const int lanes[] = {32, 4, 8, 16, 64}, rows[] = {4, 1, 2, 8};
     rn_draw d = {.seed = seed * 0x2545f4914f6cdd1du + 1};
@@ -37,6 +41,7 @@ static char *generate(uint64_t seed, int size)
                                .main_form = main_form,
                                .large = rn_chance(&d, 15)});
     np_print_mod(out, m, (np_print_opts){0});
+    for (int i = 0; i < m->nfns; i++) np_fn_walk(m->fn[i], count_op, seen);
     np_mod_free(m);
     np_cx_free(cx);
     return t.s;
@@ -71,6 +76,7 @@ static void complain(const options *o, const program *p)
 }
 typedef struct totals {
     int done, failed, outputs, loose, mains, streams;
+    int seen[NP_NOPS];
 } totals;
 /* The same with a name for its only function that no other text of the batch has. */
 static char *renamed(const char *text, const char *name)
@@ -118,6 +124,21 @@ static char *read_file(const char *path)
     return t.s;
 }
 
+/* In so many programs every op occurs that may stand before `fuse`. */
+static int missing_ops(totals *t)
+{
+    int n = 0;
+    for (int op = 0; op < NP_NOPS; op++) {
+        bool never =
+            np_op_info((np_op)op)->cls == NP_LOOPS || op == NP_BAD || op == NP_PARAM || op == NP_GROUP;
+        t->done += !never;
+        if (never || t->seen[op]) continue;
+        printf("FAIL %s never occurs in random programs\n", np_op_info((np_op)op)->text);
+        n++;
+    }
+    return n;
+}
+
 int main(int argc, char **argv)
 {
     options o = {.count = 100, .size = 30, .seed = 1};
@@ -151,10 +172,11 @@ int main(int argc, char **argv)
         for (int k = 0; k < n; k++) {
             uint64_t seed = o.seed + (unsigned)(i + k);
             snprintf(p[k].name, sizeof p[k].name, "seed-%llu.np", (unsigned long long)seed);
-            p[k].text = generate(seed, o.size);
+            p[k].text = generate(seed, o.size, t.seen);
         }
         examine(&o, p, n, &t);
     }
+    if (o.count >= 500 && !files) t.failed += missing_ops(&t);
     printf("random: %d passed, %d failed, 0 skipped", t.done - t.failed, t.failed);
     if (t.mains) printf("; %d of %d descriptions stream", t.streams, t.mains);
     if (t.outputs)
