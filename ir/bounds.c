@@ -80,13 +80,6 @@ static bool find(np_cx *cx, const np_node *n, span *s, int depth)
     }
     return fits(n->type->dtype, s);
 }
-bool np_bounds_find(np_cx *cx, const np_node *n, const np_dim **lo, const np_dim **hi)
-{
-    span s;
-    if (!find(cx, n, &s, 0)) return false;
-    *lo = s.lo, *hi = s.hi;
-    return true;
-}
 /* -1: not decided. */
 static int less(np_cx *cx, const span *a, const span *b, int64_t by) /* a + by <= b */
 {

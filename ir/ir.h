@@ -341,7 +341,6 @@ void np_fn_walk(const np_fn *f, void (*fn)(void *env, const np_node *n), void *e
 const np_type *np_rule_type(np_build *b, np_op op, int nargs, np_node *const *arg, const np_extra *x, const np_node *n);
 
 /* ---- bounds.c: what is known of integer values for all sizes. */
-bool np_bounds_find(np_cx *cx, const np_node *n, const np_dim **lo, const np_dim **hi); /* lo <= every element <= hi */
 int np_bounds_compare(np_cx *cx, np_op op, const np_node *a, const np_node *b); /* lt, le, eq, ne: 1, 0, or -1 unknown */
 
 /* ---- fold.c: local rewrites that the builder applies. np_fold_node returns a

@@ -44,7 +44,6 @@ typedef struct np_spot {
     np_node *buf; /* NULL: it is computed where it is used */
     int nprefix;
     np_node *prefix[NP_RANK];
-    uint32_t drop;  /* axes that the buffer lacks: they are fixed while it lives */
 } np_spot;
 
 typedef struct np_lower {

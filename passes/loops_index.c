@@ -194,11 +194,10 @@ static bool counts(const np_ix *x, uint64_t bit) /* it grows by one with the var
     if (x->kind == NP_IX_PAIR) return !(x->hi->deps & bit) && counts(x->lo, bit);
     return x->kind == NP_IX_VAR && x->deps == bit;
 }
-static np_stride of_leaf(const np_spot *s, int rank, const np_ix *const *at, uint64_t bit)
+static np_stride of_leaf(int rank, const np_ix *const *at, uint64_t bit)
 {
     np_stride r = NP_STRIDE_NONE;
     for (int k = 0; k < rank; k++) {
-        if (s && s->drop >> k & 1) continue;
         if (r == NP_STRIDE_UNIT || (r == NP_STRIDE_NONE && (at[k]->deps & bit) && !counts(at[k], bit)))
             r = NP_STRIDE_FAR;
         else if (at[k]->deps & bit)
@@ -229,7 +228,7 @@ static np_stride stride(np_lower *l, const np_node *x, const np_ix *const *at, u
     if (depth > 64) return NP_STRIDE_FAR;
     while (!(s = np_loops_find(l, x)) && np_loops_step(l, x, at, &child, to)) x = child, at = to;
     int k = x->attr[0] ? (int)x->attr[0]->k : 0;
-    if (s || x->op == NP_WEIGHT || (x->op == NP_CONST && x->data)) return of_leaf(s, x->type->rank, at, bit);
+    if (s || x->op == NP_WEIGHT || (x->op == NP_CONST && x->data)) return of_leaf(x->type->rank, at, bit);
     switch (x->op) {
     case NP_PARAM: { /* a slice of what is fed to a scan */
         const np_node *scan = x->in->owner;

@@ -11,8 +11,7 @@ void np_loops_put(np_lower *l, const np_spot *to, np_node *v, int rank, const np
     np_node *i[NP_RANK];
     int n = 0;
     for (int k = 0; k < to->nprefix; k++) i[n++] = to->prefix[k];
-    for (int k = 0; k < rank; k++)
-        if (!(to->drop >> k & 1)) i[n++] = np_loops_at(l, at[k]);
+    for (int k = 0; k < rank; k++) i[n++] = np_loops_at(l, at[k]);
     np_build_store(l->b, to->buf, v, n, i);
 }
 /* The elements of x to where the result has them, `shift` further along axis k. */

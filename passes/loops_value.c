@@ -43,8 +43,7 @@ static np_node *from_slot(np_lower *l, const np_spot *s, int rank, const np_ix *
     np_node *i[NP_RANK];
     int n = 0;
     for (int k = 0; k < s->nprefix; k++) i[n++] = s->prefix[k];
-    for (int k = 0; k < rank; k++)
-        if (!(s->drop >> k & 1)) i[n++] = np_loops_at(l, at[k]);
+    for (int k = 0; k < rank; k++) i[n++] = np_loops_at(l, at[k]);
     return np_loops_load(l, s->buf, n, i);
 }
 /* A buffer that stands at top: made once, shared by all groups. */
