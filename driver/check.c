@@ -258,7 +258,8 @@ static np_status make_model(subject *s, np_str test)
     if (l.context == 0 && !s->job.checkpoint) l.context = 4 * LENGTH;
     if (s->job.checkpoint || !test) {
         s->job.model = np_load(s->cx, &l);
-        if (s->job.model && s->job.model->context == 0 && l.context == 0) { /* no limit: one that serves here */
+        if (s->job.model && s->job.model->context == 0 &&
+            l.context == 0) { /* no limit: one that serves here */
             np_mod_free(s->job.model->mod);
             l.context = 4 * LENGTH;
             s->job.model = np_load(s->cx, &l);

@@ -11,15 +11,16 @@
 enum { NP_EXIT_DONE, NP_EXIT_INPUT, NP_EXIT_USAGE, NP_EXIT_BUG }; /* the user's input, wrong usage, our bug */
 
 /* ---- options.c: one table of options for all commands. */
-enum { NP_OPTIONS_ARGS = 64 };
+enum { NP_OPTIONS_ARGS = 64, NP_UNSAID = -1 };
 typedef struct np_options {
     int nargs; /* what stands there besides options */
     const char *arg[NP_OPTIONS_ARGS];
     int nrest; /* behind -- */
     char *const *rest;
     const char *out, *weights, *tokenizer, *in, *print_before, *print_after;
-    const char *emit, *via, *target, *backend;    /* one of a list, or NULL */
-    int64_t chunk, context, batch, split, repeat; /* 0: not given */
+    const char *emit, *via, *target, *backend; /* one of a list, or NULL */
+    int64_t chunk;                             /* NP_UNSAID: not given */
+    int64_t context, batch, split, repeat;     /* 0: not given */
     bool time, eval, rounded, help;
     np_settings set;
 } np_options;
@@ -50,9 +51,11 @@ typedef struct np_job {
     const np_vocab *vocab; /* NULL: bytes, or no tokenizer */
     np_str vocab_path;
     const np_target *target;
+    int chunk;  /* what passes are told: --chunk, or what the command sets; 0 automatic */
     int nplain; /* entries at TENSOR, for the interpreter */
     np_fn *plain[4];
-    bool lowered; /* the module holds the same entries PLACED, and no other function */
+    np_fn *form[4]; /* the same after np_job_form; else NULL */
+    bool lowered;   /* the module holds the same entries PLACED, and no other function */
 } np_job;
 /* Which description and which checkpoint MODEL (argument 0) means. */
 np_status np_job_find(np_job *j);
@@ -73,7 +76,10 @@ np_fn *np_job_plain(const np_job *j, const char *entry); /* NULL if it was not d
 const np_dim *np_job_symbol(np_cx *cx, np_role role);    /* of time or past; NULL: there is none */
 /* Why it has no step, for a message. */
 np_str np_job_why_whole(const np_job *j);
-/* All passes over all entries; --print-before and the like hold here. */
+bool np_job_scans(const np_job *j); /* has it a scan with a state, so that a chunk means something */
+/* The entries after the passes that keep tensors: the form that a chunk gives, as the interpreter runs it. */
+np_status np_job_form(np_job *j);
+/* All passes over all entries; --print-before and the like hold here. May be called again with another chunk. */
 np_status np_job_lower(np_job *j);
 bool np_job_speaks(const np_job *j);           /* is it one from tokens to logits, and has it a step */
 np_status np_job_need_speech(const np_job *j); /* an error if not */
@@ -89,7 +95,7 @@ np_status np_textdata_put(const np_job *j, np_text *out);
 typedef struct np_pieces {
     np_job *job;
     np_lib *lib;         /* NULL: the interpreter */
-    bool exact;          /* of the interpreter */
+    bool exact, form;    /* of the interpreter: all in f64; the entries of np_job_form */
     const np_tensor *in; /* of @main */
     const char *
         entry; /* "whole" (derived in any case) in one piece, else "prefill" (derived in any case) or "step" */
@@ -100,7 +106,7 @@ typedef struct np_pieces {
 } np_pieces;
 np_status np_pieces_run(np_pieces *p);
 int np_pieces_axis(const np_type *t, const np_dim *T);        /* the axis of that size; -1: none */
-int64_t np_pieces_time(const np_job *j, const np_tensor *in); /* steps of the inputs; 0: none has time */
+int64_t np_pieces_time(const np_job *j, const np_tensor *in); /* steps of the inputs; -1: none has time */
 np_str np_job_models(np_cx *cx);                              /* the folder of models, or NULL */
 /* Names of the files DIR/NAME.lua, sorted, without .lua; -1: there is no such folder. */
 int np_job_list(np_cx *cx, np_str dir, np_str **out);

@@ -82,6 +82,10 @@ static void describe(const np_tensor *t, np_str name)
     }
     printf("%s %s[", name, np_dtype_text(t->dtype));
     for (int i = 0; i < t->rank; i++) printf(i ? ",%" PRId64 : "%" PRId64, t->dim[i]);
+    if (n == 0) {
+        printf("]  empty\n");
+        return;
+    }
     double good = n > bad ? (double)(n - bad) : 1;
     printf("]  least %.6g  most %.6g  mean %.6g  root mean square %.6g", lo, hi, sum / good,
            sqrt(squares / good));
@@ -182,13 +186,19 @@ static np_status run_all(eval *e, np_pieces *p)
 static np_status cut(eval *e, np_pieces *p, int64_t len[2])
 {
     int64_t all = np_pieces_time(&e->job, e->in), split = e->o->split; /* the same in every row */
-    len[0] = all ? all : 1;
-    *p = (np_pieces){
-        .job = &e->job, .lib = e->lib, .exact = e->exact, .in = e->in, .entry = "whole", .n = 1, .len = len};
+    len[0] = all >= 0 ? all : 1;
+    *p = (np_pieces){.job = &e->job,
+                     .lib = e->lib,
+                     .exact = e->exact,
+                     .form = e->job.form[0] != NULL,
+                     .in = e->in,
+                     .entry = "whole",
+                     .n = 1,
+                     .len = len};
     if (!split) return NP_OK;
     if (split >= all) {
         np_error(e->cx, (np_loc){.file = np_str_new(e->cx, e->o->in)},
-                 "--split %" PRId64 ": the inputs have %" PRId64 " steps", split, all);
+                 "--split %" PRId64 ": the inputs have %" PRId64 " steps", split, all > 0 ? all : 0);
         return NP_FAIL;
     }
     p->entry = "prefill";
@@ -210,7 +220,7 @@ static np_status prepare(eval *e)
         return NP_FAIL;
     }
     e->exact = interp && !e->o->rounded;
-    if (interp) return NP_OK;
+    if (interp) return e->o->chunk == NP_UNSAID ? NP_OK : np_job_form(&e->job);
     if (np_job_lower(&e->job) || np_job_program(&e->job, false, &p)) return NP_FAIL;
     e->lib = np_backend_find("c")->load(e->cx, &p);
     return e->lib ? NP_OK : NP_FAIL;

@@ -151,6 +151,7 @@ static np_status find_path(np_job *j)
 np_status np_job_find(np_job *j)
 {
     np_cx *cx = j->cx;
+    j->chunk = j->o->chunk > 0 ? (int)j->o->chunk : 0;
     if (find_path(j)) return NP_FAIL;
     if (j->o->weights) {
         j->checkpoint = np_checkpoint_open(cx, j->o->weights);
@@ -198,7 +199,11 @@ np_status np_job_weights(np_job *j)
 
 void np_job_free(np_job *j)
 {
-    for (int i = 0; i < j->nplain; i++) np_fn_free(j->plain[i]);
+    for (int i = 0; i < j->nplain; i++) {
+        np_fn_free(j->plain[i]);
+        np_fn_free(j->form[i]);
+        j->form[i] = NULL;
+    }
     j->nplain = 0;
     if (j->model) np_mod_free(j->model->mod);
     j->model = NULL;

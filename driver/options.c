@@ -37,7 +37,7 @@ static const option options[] = {
     {"context", 0, COUNT, "N", AT(context), 1, INT32_MAX,
      "positions in all, where the model remembers every one of them"},
     {"batch", 0, COUNT, "N", AT(batch), 1, 1 << 20, "sequences at once: the size of the model's axis B"},
-    {"chunk", 0, COUNT, "N", AT(chunk), 0, 1,
+    {"chunk", 0, COUNT, "N", AT(chunk), 0, 1 << 20,
      "steps of a scan that are computed as one block: 0 automatic, 1 step by step"},
     {"emit", 'e', CHOICE, "bin|lib|so|c|obj|asm|graph", AT(emit), 0, 0,
      "a program (this is what comes of itself); a library (FILE.a and FILE.h); a shared object; C; an "
@@ -190,7 +190,7 @@ static const option *match(const np_command *c, int argc, char **argv, int *i, c
 
 np_status np_options_read(np_cx *cx, const np_command *c, int argc, char **argv, int from, np_options *out)
 {
-    *out = (np_options){0};
+    *out = (np_options){.chunk = NP_UNSAID};
     for (int i = from; i < argc; i++) {
         const char *v = NULL;
         if (strcmp(argv[i], "--") == 0) {

@@ -36,7 +36,7 @@ int64_t np_pieces_time(const np_job *j, const np_tensor *in)
         int axis = np_pieces_axis(t, np_job_symbol(j->cx, NP_ROLE_TIME));
         if (axis >= 0) return in[i].dim[in[i].rank - t->rank + axis]; /* rows may stand before */
     }
-    return 0;
+    return -1;
 }
 
 /* ---- rows [from, from + n) along an axis */
@@ -83,6 +83,13 @@ static void keep(run *r, int i, np_tensor *t)
 }
 
 /* ---- calls */
+static const np_fn *form_of(const np_pieces *p, const np_fn *f)
+{
+    for (int i = 0; p->form && i < p->job->nplain; i++)
+        if (p->job->plain[i] == f) return p->job->form[i];
+    return f;
+}
+
 static np_status call(run *r, const np_fn *f, const np_tensor *in, np_tensor *out)
 {
     np_pieces *p = r->p;
@@ -90,7 +97,7 @@ static np_status call(run *r, const np_fn *f, const np_tensor *in, np_tensor *ou
     double ms = 0;
     if (r->T) np_env_set(&e, r->T, r->len);
     if (r->N) np_env_set(&e, r->N, r->from);
-    if (!p->lib) return np_eval(f, in, out, &e, (np_eval_opts){.exact = p->exact});
+    if (!p->lib) return np_eval(form_of(p, f), in, out, &e, (np_eval_opts){.exact = p->exact});
     np_status st = np_lib_run(p->lib, np_mod_fn(p->job->model->mod, f->name), in, out, &e, &ms);
     p->ms += ms;
     return st;

@@ -68,7 +68,64 @@ static np_status bound(np_job *j)
                  "there can be");
         return NP_FAIL;
     }
-    if (T && f && !np_job_plain(j, "whole") && T->hi > BLOCK) np_dim_declare(cx, T, 1, BLOCK, NP_ROLE_TIME);
+    if (T && f && !np_job_plain(j, "whole") && T->hi > BLOCK)
+        np_dim_declare(cx, T, T->lo, BLOCK, NP_ROLE_TIME);
+    return NP_OK;
+}
+
+/* ---- the chunk */
+static void see_scan(void *env, const np_node *n)
+{
+    int64_t seq = 0;
+    if (n->op == NP_SCAN && np_dim_int(n->attr[0], &seq) && seq < n->nargs) *(bool *)env = true;
+}
+
+bool np_job_scans(const np_job *j)
+{
+    bool any = false;
+    for (int i = 0; i < j->nplain; i++) np_fn_walk(j->plain[i], see_scan, &any);
+    return any;
+}
+
+/* What passes are told; who asked for what cannot be is told so. */
+static int chunk(const np_job *j)
+{
+    const np_dim *T = np_job_symbol(j->cx, NP_ROLE_TIME);
+    np_loc loc = {.file = np_str_new(j->cx, "--chunk")};
+    if (j->chunk > 0 && !np_job_scans(j)) {
+        np_warn(j->cx, loc, "%d: the model has no scan with a state, so nothing is cut into chunks",
+                j->chunk);
+    } else if (T && j->chunk > T->hi) {
+        int most = T->hi > 1 ? (int)T->hi : 1;
+        np_warn(j->cx, loc, "%d: there are at most %d steps at once; the chunk is cut to %d", j->chunk, most,
+                most);
+        return most;
+    }
+    return j->chunk;
+}
+
+/* ---- passes */
+static np_status knobs(np_job *j, np_knobs *k)
+{
+    j->target = np_target_find(j->cx, j->o->target ? j->o->target : "generic");
+    if (!j->target || bound(j)) return NP_FAIL;
+    *k = (np_knobs){.lanes = j->target->lanes, .rows = j->target->rows, .chunk = chunk(j)};
+    return NP_OK;
+}
+
+np_status np_job_form(np_job *j)
+{
+    np_pipeline_opts o = {0};
+    if (knobs(j, &o.knobs)) return NP_FAIL;
+    for (int i = 0; i < j->nplain; i++) {
+        np_fn_free(j->form[i]);
+        j->form[i] = np_fn_copy(j->plain[i]);
+        for (const np_pass *p = np_passes; p->out == NP_STAGE_TENSOR; p++) {
+            np_fn *next = np_pipeline_pass(j->form[i], p, &o);
+            np_fn_free(j->form[i]);
+            j->form[i] = next;
+        }
+    }
     return NP_OK;
 }
 
@@ -76,11 +133,9 @@ np_status np_job_lower(np_job *j)
 {
     const np_options *o = j->o;
     np_mod *m = j->model->mod;
-    j->target = np_target_find(j->cx, o->target ? o->target : "generic");
-    if (!j->target || bound(j)) return NP_FAIL;
     np_pipeline_opts p = {
         .print_before = o->print_before, .print_after = o->print_after, .time = o->time, .eval = o->eval};
-    p.knobs = (np_knobs){.lanes = j->target->lanes, .rows = j->target->rows, .chunk = (int)o->chunk};
+    if (knobs(j, &p.knobs)) return NP_FAIL;
     while (m->nfns) np_mod_drop(m, m->fn[m->nfns - 1]->name);
     for (int i = 0; i < j->nplain; i++) np_mod_put(m, np_pipeline_run(j->plain[i], &p));
     j->lowered = true;

@@ -74,6 +74,7 @@ typedef struct np_lua {
     np_str time_axis; /* the axis that is time */
     np_axis *time;
     int64_t time_len; /* of the inputs given; -1 unknown */
+    int picked;       /* of o->pick */
     int nframes;
     np_frame frame[NP_LUA_SCANS];
     uint32_t serial;

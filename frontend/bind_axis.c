@@ -15,9 +15,9 @@ static const np_dim *time_dim(np_lua *s, np_axis *a)
 {
     const np_dim *t = np_dim_sym(s->cx, "T");
     int64_t most = s->model && s->model->context > 0 ? s->model->context : INT32_MAX;
-    if (s->time_len > 0) most = s->time_len;
+    if (s->time_len >= 0) most = s->time_len;
     if (s->o->block > 0) most = s->o->block;
-    np_dim_declare(s->cx, t, 1, most, NP_ROLE_TIME);
+    np_dim_declare(s->cx, t, most == 0 || s->o->empty ? 0 : 1, most, NP_ROLE_TIME);
     a->time = true;
     s->time = a;
     return t;
@@ -27,7 +27,7 @@ const np_dim *np_axis_past(np_lua *s)
 {
     const np_dim *n = np_dim_sym(s->cx, "N");
     int64_t most = s->model && s->model->context > 0 ? s->model->context - 1 : INT32_MAX - 1;
-    if (s->time_len > 0 && s->o->block == 0) most = s->time_len;
+    if (s->time_len >= 0 && s->o->block == 0) most = s->time_len;
     np_dim_declare(s->cx, n, 0, most, NP_ROLE_PAST);
     return n;
 }

@@ -171,12 +171,12 @@ static bool bind_shape(np_lua *s, const np_shape *h, np_dtype d, int n, np_axis 
         return false;
     }
     for (int i = 0; i < n; i++) {
-        if (h->dim[i] < 1) {
+        bool time = axis[i]->name == s->time_axis && (!axis[i]->dim || axis[i]->time);
+        if (h->dim[i] < !time) { /* a sequence may be empty */
             np_bind_poison(s, "input %s is empty: axis %s has size %lld", h->name, axis[i]->name,
                            (long long)h->dim[i]);
             return false;
         }
-        bool time = axis[i]->name == s->time_axis && (!axis[i]->dim || axis[i]->time);
         if (!time) {
             np_axis_dim(s, axis[i]);
             ok &= np_axis_size(s, axis[i], np_dim_const(s->cx, h->dim[i]), by);
@@ -202,14 +202,23 @@ static np_node *declared(np_lua *s, np_str name)
     return NULL;
 }
 
+/* An axis that nothing gave a size: a batch that only inputs have is 1 unless told otherwise; others may be picked. */
+static void settle(np_lua *s, np_axis *a, np_str name)
+{
+    const int64_t *pick = s->o->pick;
+    bool batch = strcmp(a->name, "B") == 0;
+    if (s->o->shapes_known || np_axis_dim(s, a) || a->name == s->time_axis || (!batch && !pick)) return;
+    if (pick && pick[s->picked] == 0) s->picked = 0;
+    np_axis_size(s, a, np_dim_const(s->cx, pick ? pick[s->picked++] : 1),
+                 np_str_fmt(s->cx, "input %s", name));
+}
+
 /* An input with the axes that are known by now. */
 static int param(np_lua *s, np_str name, np_dtype d, int n, np_axis **axis)
 {
     const np_shape *h = shape_of(s, name);
     if (h && !bind_shape(s, h, d, n, axis)) return np_bind_poison(s, NULL);
-    for (int i = 0; i < n; i++) /* a batch that only inputs have is 1 unless told otherwise */
-        if (!h && !np_axis_dim(s, axis[i]) && strcmp(axis[i]->name, "B") == 0)
-            np_axis_size(s, axis[i], np_dim_const(s->cx, 1), np_str_fmt(s->cx, "input %s", name));
+    for (int i = 0; i < n && !h; i++) settle(s, axis[i], name);
     if (!np_bind_sized(s, n, axis, np_str_fmt(s->cx, "input %s", name))) return np_bind_poison(s, NULL);
     const np_type *t = np_bind_type(s, d, n, axis);
     np_node *x = declared(s, name);
@@ -254,9 +263,7 @@ static int l_input(lua_State *L)
         double v = luaL_checknumber(L, dflt);
         lua_pushvalue(L, 2);
         lua_replace(L, 1);
-        for (int i = 0; i < n; i++) /* as for an input */
-            if (!np_axis_dim(s, axis[i]) && !s->o->shapes_known && strcmp(axis[i]->name, "B") == 0)
-                np_axis_size(s, axis[i], np_dim_const(s->cx, 1), np_str_fmt(s->cx, "input %s", name));
+        for (int i = 0; i < n; i++) settle(s, axis[i], name);
         return filled(s, d, v);
     }
     if (s->o->shapes_known || s->testing) return np_bind_poison(s, "input %s is not given", name);

@@ -91,6 +91,9 @@ typedef struct np_load_opts {
     const char *test;               /* np_load_tests: build test `test` */
     int64_t context;                /* positions in all; 0: as the model says */
     int64_t block;                  /* the most positions of one call; 0: as many as there are */
+    bool empty;                     /* a call may have no position at all */
+    const int64_t *pick;            /* check: sizes for the axes that nothing sizes, in the order in which inputs
+                                       have them, then from the first again; ends with 0. NULL: an error */
 } np_load_opts;
 typedef struct np_model {
     np_mod *mod;                    /* function main; weights declared, not loaded */

@@ -52,6 +52,24 @@ expect 1 'the C compiler false failed' env CC=false "$neap" eval gla --in "$gla"
 leaves in.safetensors whole split
 tokens in.safetensors 1 2 3
 
+# chunks: cut to the sequence, pointless without a scan; through the interpreter too
+for via in interp c; do
+    for n in 0 1 7 64; do expect 0 '^o f(32|64)\[2,67,' "$neap" eval gla --in "$gla" --via $via --chunk $n; done
+    expect 0 '^--chunk: warning: 128: there are at most 67 steps at once; the chunk is cut to 67' "$neap" eval gla --in "$gla" --via $via --chunk 128
+    expect 0 '^--chunk: warning: 7: the model has no scan with a state' \
+        "$neap" eval attn --in "$data/mixers/attn-grouped.safetensors" --via $via --chunk 7
+done
+# sequences of no step and of one
+shape=0 tokens none
+tokens single 65
+for via in interp c; do
+    expect 0 '^logits f(32|64)\[0,256\]  empty' "$neap" eval gau --in none --via $via
+    expect 0 '^logits f(32|64)\[1,256\]  least' "$neap" eval gau --in single --via $via
+    expect 1 '--split 1: the inputs have [01] steps' "$neap" eval gau --in none --via $via --split 1
+done
+leaves in.safetensors none single
+tokens in.safetensors 1 2 3
+
 # a batch of token sequences for a model of one: a run for each
 shape=2,4 tokens pair 0 84 104 101 0 65 66 67
 tokens one 0 65 66 67

@@ -30,7 +30,11 @@ expect 2 '--rounded takes no value' "$neap" eval gau --rounded=1
 expect 2 "--repeat takes a whole number from 1 to 1000000, not '0'" "$neap" eval gau --repeat 0
 expect 2 "--repeat takes .*, not 'x'" "$neap" eval gau --repeat=x
 expect 2 "--repeat takes .*, not '99999999999999999999'" "$neap" eval gau --repeat 99999999999999999999
-expect 2 "--chunk takes a whole number from 0 to 1, not '7'" "$neap" eval gau --chunk 7
+for c in build run eval check explain; do
+    for n in -1 1.5 x '' 99999999; do
+        expect 2 "neap $c: --chunk takes a whole number from 0 to 1048576, not '$n'" "$neap" $c gau --chunk "$n"
+    done
+done
 expect 2 "--via takes .*interp.*, not 'llvm'" "$neap" eval gau --via llvm
 expect 2 "--via takes .*interp.*, not ''" "$neap" eval gau --via ''
 leaves
