@@ -241,3 +241,23 @@ function gated_scan(q, k, v, decay, T, K, S0)
   end)
   return o, last.S
 end
+
+-- Self-tests -----------------------------------------------------------------------------------------------------
+-- An expectation is written in plain numbers, as functions of indices that count from 0, the way equations stand in papers.
+
+-- f(0) + f(1) + .. + f(n-1)
+function total(n, f)
+  local s = 0
+  for i = 0, n - 1 do s = s + f(i) end
+  return s
+end
+
+-- f, which remembers what it gave: a recurrence S(t) = a * S(t - 1) + .. is written as it stands
+function memo(f)
+  local known = {}
+  return function(...)
+    local key = table.concat({ ... }, ",")
+    if known[key] == nil then known[key] = f(...) end
+    return known[key]
+  end
+end

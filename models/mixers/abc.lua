@@ -19,4 +19,26 @@ return model {
     end)
     return { o = o:as { B, T, H, V }, final_state_k = last.K:as { B, H, K, M }, final_state_v = last.V:as { B, H, M, V } }
   end,
+  tests = {
+    small = {
+      sizes = { B = 1, T = 5, H = 2, K = 3, V = 2, M = 3 },
+      inputs = { q = { random = 1 }, k = { random = 2 }, v = { random = 3 }, s = { random = 4, -3, 3 } },
+      expect = function(x)                              -- slots are means of all keys and values, weighted by exp(s)
+        local K, V, M = x.size.K, x.size.V, x.size.M
+        local function slot(t, h, m, f)
+          local function w(i) return math.exp(x.s(0, i, h, m)) end
+          return total(t + 1, function(i) return w(i) * f(i) end) / total(t + 1, w)
+        end
+        local p = memo(function(t, h, m)
+          return math.exp(K ^ -0.5 * total(K, function(k)
+            return x.q(0, t, h, k) * slot(t, h, m, function(i) return x.k(0, i, h, k) end)
+          end))
+        end)
+        return { o = function(_, t, h, d)
+          local function value(i) return x.v(0, i, h, d) end
+          return total(M, function(m) return p(t, h, m) * slot(t, h, m, value) end) / total(M, function(m) return p(t, h, m) end)
+        end }
+      end,
+    },
+  },
 }

@@ -15,4 +15,21 @@ return model {
     local o = dot(softmax(where(mask, score, -inf), J), v:over(T, J), J)
     return { o = o:merge({ H, G }, Q):as { B, T, Q, V } }
   end,
+  tests = {
+    small = {
+      sizes = { B = 1, T = 5, Q = 4, H = 2, K = 3, V = 2 },
+      inputs = { q = { random = 1 }, k = { random = 2 }, v = { random = 3 }, g = { random = 4, -2, 0 } },
+      expect = function(x)
+        local K = x.size.K
+        local function e(t, i, h)
+          local forgotten = total(t - i, function(j) return x.g(0, i + 1 + j, h) end)
+          return math.exp(K ^ -0.5 * total(K, function(k) return x.q(0, t, h, k) * x.k(0, i, h // 2, k) end) + forgotten)
+        end
+        return { o = function(_, t, h, d)
+          local all = total(t + 1, function(i) return e(t, i, h) end)
+          return total(t + 1, function(i) return e(t, i, h) * x.v(0, i, h // 2, d) end) / all
+        end }
+      end,
+    },
+  },
 }

@@ -20,4 +20,27 @@ return model {
       final_state_k = last.K:as { B, H, K, M }, final_state_v = last.V:as { B, H, M, V },
     }
   end,
+  tests = {
+    small = {
+      sizes = { B = 1, T = 5, Q = 4, H = 2, K = 3, V = 2, M = 3 },
+      inputs = { q = { random = 1 }, k = { random = 2 }, v = { random = 3 }, s = { random = 4 }, g = { random = 5, -2, 0 } },
+      expect = function(x)
+        local K, M = x.size.K, x.size.M
+        local function slot(t, h, m, f)                 -- the sum of what was written, decayed
+          return total(t + 1, function(i)
+            return math.exp(total(t - i, function(j) return x.g(0, i + 1 + j, h, m) end)) * x.s(0, i, h, m) * f(i)
+          end)
+        end
+        local p = memo(function(t, q, m)
+          return math.exp(K ^ -0.5 * total(K, function(k)
+            return x.q(0, t, q, k) * slot(t, q // 2, m, function(i) return x.k(0, i, q // 2, k) end)
+          end))
+        end)
+        return { o = function(_, t, q, d)
+          local function value(i) return x.v(0, i, q // 2, d) end
+          return total(M, function(m) return p(t, q, m) * slot(t, q // 2, m, value) end) / total(M, function(m) return p(t, q, m) end)
+        end }
+      end,
+    },
+  },
 }

@@ -17,4 +17,27 @@ return model {
     end)
     return { o = o:as { B, T, D }, ["final_state.re"] = last.r:as { B, N }, ["final_state.im"] = last.i:as { B, N } }
   end,
+  tests = {
+    small = {
+      sizes = { B = 1, T = 5, D = 2, N = 3 },
+      inputs = {
+        u = { random = 1 }, D = { random = 2 }, ["B.re"] = { random = 3 }, ["B.im"] = { random = 4 }, ["C.re"] = { random = 5 },
+        ["C.im"] = { random = 6 }, nu_log = { random = 7, -2, 0 }, theta_log = { random = 8, -1, 1 },
+      },
+      expect = function(x)                              -- as a convolution: lam^l has size r^l and angle l * theta
+        local D, N = x.size.D, x.size.N
+        local function response(l, d, n, e)             -- Re(C lam^l B) of one input channel
+          local r, a = math.exp(-math.exp(x.nu_log(n))), l * math.exp(x.theta_log(n))
+          local re = x["C.re"](d, n) * x["B.re"](n, e) - x["C.im"](d, n) * x["B.im"](n, e)
+          local im = x["C.re"](d, n) * x["B.im"](n, e) + x["C.im"](d, n) * x["B.re"](n, e)
+          return (1 - r * r) ^ 0.5 * r ^ l * (math.cos(a) * re - math.sin(a) * im)
+        end
+        return { o = function(_, t, d)
+          return x.D(d) * x.u(0, t, d) + total(t + 1, function(i)
+            return total(D, function(e) return x.u(0, i, e) * total(N, function(n) return response(t - i, d, n, e) end) end)
+          end)
+        end }
+      end,
+    },
+  },
 }

@@ -20,4 +20,28 @@ return model {
     if given "D" then o = o + input("D", { H }) * x end
     return { o = o:as { B, T, H, V }, final_state = last.S:merge({ G, R }, H):as { B, H, V, K } }
   end,
+  tests = {
+    small = {
+      config = { softplus = true },
+      sizes = { B = 2, T = 4, H = 4, V = 2, G = 2, K = 3 },
+      inputs = {
+        x = { random = 1 }, dt = { random = 2 }, A = { random = 3, -2, 0 }, B = { random = 4 }, C = { random = 5 },
+        D = { random = 6 }, dt_bias = { random = 7 }, initial_state = { random = 8 },
+      },
+      expect = function(x)
+        local S
+        local function d(b, t, h) return math.log(1 + math.exp(x.dt(b, t, h) + x.dt_bias(h))) end
+        S = memo(function(b, t, h, v, k)
+          if t < 0 then return x.initial_state(b, h, v, k) end
+          return math.exp(d(b, t, h) * x.A(h)) * S(b, t - 1, h, v, k) + d(b, t, h) * x.x(b, t, h, v) * x.B(b, t, h // 2, k)
+        end)
+        return {
+          o = function(b, t, h, v)
+            return x.D(h) * x.x(b, t, h, v) + total(x.size.K, function(k) return S(b, t, h, v, k) * x.C(b, t, h // 2, k) end)
+          end,
+          final_state = function(b, h, v, k) return S(b, x.size.T - 1, h, v, k) end,
+        }
+      end,
+    },
+  },
 }

@@ -17,4 +17,21 @@ return model {
     end)
     return { o = o:as { B, T, H, V } }
   end,
+  tests = {
+    small = {
+      sizes = { B = 2, T = 5, H = 2, K = 3, V = 2 },
+      inputs = { q = { random = 1 }, k = { random = 2 }, v = { random = 3 } },
+      expect = function(x)
+        local K = x.size.K
+        local function p(b, t, i, h)
+          local s = K ^ -0.5 * total(K, function(k) return x.q(b, t, h, k) * x.k(b, i, h, k) end)
+          return s * s
+        end
+        return { o = function(b, t, h, d)
+          local all = total(t + 1, function(i) return p(b, t, i, h) end)
+          return total(t + 1, function(i) return p(b, t, i, h) * x.v(b, i, h, d) end) / (all + 1e-6)
+        end }
+      end,
+    },
+  },
 }

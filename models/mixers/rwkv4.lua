@@ -18,4 +18,17 @@ return model {
     end)
     return { o = o:as { B, T, D }, final_num = last.num:as { B, D }, final_den = last.den:as { B, D }, final_max = last.max:as { B, D } }
   end,
+  tests = {
+    small = {
+      sizes = { B = 1, T = 5, D = 3 },
+      inputs = { k = { random = 1, -3, 3 }, v = { random = 2 }, w = { random = 3, -2, 1 }, u = { random = 4 } },
+      expect = function(x)                              -- as the mean that it is
+        local function weight(t, i, d) return math.exp(x.k(0, i, d) + (i == t and x.u(d) or -(t - 1 - i) * math.exp(x.w(d)))) end
+        return { o = function(_, t, d)
+          local all = total(t + 1, function(i) return weight(t, i, d) end)
+          return total(t + 1, function(i) return weight(t, i, d) * x.v(0, i, d) end) / all
+        end }
+      end,
+    },
+  },
 }

@@ -14,4 +14,25 @@ return model {
     end)
     return { o = o:as { B, T, H, V }, final_state = last.S:as { B, H, K, V } }
   end,
+  tests = {
+    small = {
+      sizes = { B = 2, T = 5, H = 2, K = 3, V = 2 },
+      inputs = { r = { random = 1 }, k = { random = 2 }, v = { random = 3 }, w = { random = 4, -2, 0 }, u = { random = 5 }, initial_state = { random = 6 } },
+      expect = function(x)
+        local S
+        S = memo(function(b, t, h, k, d)                -- before step t
+          if t == 0 then return x.initial_state(b, h, k, d) end
+          return math.exp(x.w(b, t - 1, h, k)) * S(b, t - 1, h, k, d) + x.k(b, t - 1, h, k) * x.v(b, t - 1, h, d)
+        end)
+        return {
+          o = function(b, t, h, d)
+            return total(x.size.K, function(k)
+              return x.r(b, t, h, k) * (S(b, t, h, k, d) + x.u(h, k) * x.k(b, t, h, k) * x.v(b, t, h, d))
+            end)
+          end,
+          final_state = function(b, h, k, d) return S(b, x.size.T, h, k, d) end,
+        }
+      end,
+    },
+  },
 }

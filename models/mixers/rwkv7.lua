@@ -14,4 +14,26 @@ return model {
     end)
     return { o = o:as { B, T, H, V }, final_state = last.S:as { B, H, K, V } }
   end,
+  tests = {
+    small = {
+      sizes = { B = 2, T = 5, H = 2, K = 3, V = 2 },
+      inputs = {
+        r = { random = 1 }, w = { random = 2, -2, 0 }, k = { random = 3 }, v = { random = 4 }, kk = { random = 5 }, a = { random = 6, 0, 1 },
+        initial_state = { random = 7 },
+      },
+      expect = function(x)
+        local S
+        local removed = memo(function(b, t, h, d) return total(x.size.K, function(k) return S(b, t - 1, h, k, d) * x.kk(b, t, h, k) end) end)
+        S = memo(function(b, t, h, k, d)
+          if t < 0 then return x.initial_state(b, h, k, d) end
+          return math.exp(x.w(b, t, h, k)) * S(b, t - 1, h, k, d) - x.a(b, t, h, k) * x.kk(b, t, h, k) * removed(b, t, h, d)
+            + x.k(b, t, h, k) * x.v(b, t, h, d)
+        end)
+        return {
+          o = function(b, t, h, d) return total(x.size.K, function(k) return x.r(b, t, h, k) * S(b, t, h, k, d) end) end,
+          final_state = function(b, h, k, d) return S(b, x.size.T - 1, h, k, d) end,
+        }
+      end,
+    },
+  },
 }

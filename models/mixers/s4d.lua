@@ -23,4 +23,30 @@ return model {
     end)
     return { o = o:as { B, T, D }, ["final_state.re"] = last.r:as { B, D, N }, ["final_state.im"] = last.i:as { B, D, N } }
   end,
+  tests = {
+    small = {
+      sizes = { B = 1, T = 5, D = 2, N = 3 },
+      inputs = {
+        u = { random = 1 }, D = { random = 2 }, ["B.re"] = { random = 3 }, ["B.im"] = { random = 4 }, ["C.re"] = { random = 5 },
+        ["C.im"] = { random = 6 }, log_dt = { random = 7, -2, 0 }, A_re = { random = 8, -1, -0.25 }, A_im = { random = 9, -3, 3 },
+      },
+      expect = function(x)                              -- as a convolution with 2 Re(C (exp(dt A) - 1) / A B exp(dt A l))
+        local function kernel(l, d, n)
+          local dt, Ar, Ai = math.exp(x.log_dt(d)), x.A_re(d, n), x.A_im(d, n)
+          local function power(p) return math.exp(p * dt * Ar) * math.cos(p * dt * Ai), math.exp(p * dt * Ar) * math.sin(p * dt * Ai) end
+          local r0, i0 = power(l)
+          local r1, i1 = power(l + 1)
+          local r, i = ((r1 - r0) * Ar + (i1 - i0) * Ai) / (Ar ^ 2 + Ai ^ 2), ((i1 - i0) * Ar - (r1 - r0) * Ai) / (Ar ^ 2 + Ai ^ 2)
+          local re = x["C.re"](d, n) * x["B.re"](d, n) - x["C.im"](d, n) * x["B.im"](d, n)
+          local im = x["C.re"](d, n) * x["B.im"](d, n) + x["C.im"](d, n) * x["B.re"](d, n)
+          return 2 * (re * r - im * i)
+        end
+        return { o = function(_, t, d)
+          return x.D(d) * x.u(0, t, d) + total(t + 1, function(i)
+            return x.u(0, i, d) * total(x.size.N, function(n) return kernel(t - i, d, n) end)
+          end)
+        end }
+      end,
+    },
+  },
 }

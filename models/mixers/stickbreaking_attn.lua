@@ -15,4 +15,23 @@ return model {
     local p = where(seen, exp(logsigmoid(score) + after), 0)
     return { o = dot(p, v:over(T, J), J):as { B, T, H, V }, rest = exp(sum(miss, J)):as { B, T, H } }
   end,
+  tests = {
+    small = {
+      sizes = { B = 1, T = 5, H = 2, K = 3, V = 2 },
+      inputs = { q = { random = 1, -2, 2 }, k = { random = 2 }, v = { random = 3 } },
+      expect = function(x)
+        local K = x.size.K
+        local function b(t, i, h) return 1 / (1 + math.exp(-K ^ -0.5 * total(K, function(k) return x.q(0, t, h, k) * x.k(0, i, h, k) end))) end
+        local function left(t, i, h)                    -- of the stick, once keys from i on have broken off theirs
+          local r = 1
+          for j = i, t - 1 do r = r * (1 - b(t, j, h)) end
+          return r
+        end
+        return {
+          o = function(_, t, h, d) return total(t, function(i) return b(t, i, h) * left(t, i + 1, h) * x.v(0, i, h, d) end) end,
+          rest = function(_, t, h) return left(t, 0, h) end,
+        }
+      end,
+    },
+  },
 }
