@@ -13,7 +13,7 @@
 #include <string.h>
 
 #define LIMIT (INT64_MAX / 4)
-enum { MOST_TERMS = 64, MOST_SIZE = 256 };
+enum { MOST_TERMS = 64, MOST_SIZE = 256, MOST_EASED = 32 };
 
 struct np_dimtab {
     np_dim **slot;
@@ -349,6 +349,68 @@ static void range_mul(int64_t *lo, int64_t *hi, int64_t l, int64_t h)
         if (v[i] > *hi) *hi = v[i];
     }
 }
+/* A sum whose ceils give way to what they round: T - 8*floor(T/8), what is left
+ * over behind whole blocks of 8, is T - 8*(T/8) and at most 7 more, so T cancels.
+ * Only for small forms: their atoms are looked at twice at every depth. */
+typedef struct flat {
+    int n;
+    int64_t lo, hi; /* the constant */
+    struct {
+        int64_t k;
+        const np_dim *of; /* a symbol or another atom; a product, whose coefficient does not count */
+    } t[MOST_TERMS];
+    bool ok, eased; /* it fits; a ceil gave way */
+} flat;
+static bool same_atoms(const np_dim *a, const np_dim *b)
+{
+    return a == b || (a->kind == NP_DIM_MUL && b->kind == NP_DIM_MUL && a->nargs == b->nargs &&
+                      memcmp(a->arg, b->arg, (size_t)a->nargs * sizeof *a->arg) == 0);
+}
+static void flatten(flat *f, const np_dim *d, int64_t by)
+{
+    const np_dim *one = d->kind == NP_DIM_MUL && d->nargs == 1 ? d->arg[0] : d;
+    int64_t k = d->kind == NP_DIM_MUL ? times(by, d->k) : by;
+    if (one->kind == NP_DIM_CONST || one->kind == NP_DIM_ADD) {
+        f->lo = bound_plus(f->lo, times(k, one->k), -LIMIT),
+        f->hi = bound_plus(f->hi, times(k, one->k), LIMIT);
+        for (int i = 0; i < one->nargs; i++) flatten(f, one->arg[i], k);
+        return;
+    }
+    if (one->kind == NP_DIM_CEIL && k % one->k == 0) { /* e/k <= ceil(e/k) <= (e + k-1) / k */
+        int64_t part = k / one->k, most = times(part, one->k - 1);
+        f->lo = bound_plus(f->lo, most < 0 ? most : 0, -LIMIT),
+        f->hi = bound_plus(f->hi, most > 0 ? most : 0, LIMIT);
+        f->eased = true;
+        flatten(f, one->arg[0], part);
+        return;
+    }
+    int i = 0;
+    while (i < f->n && !same_atoms(f->t[i].of, one)) i++;
+    if (i == MOST_TERMS) {
+        f->ok = false;
+        return;
+    }
+    if (i == f->n) f->n++, f->t[i].k = 0, f->t[i].of = one;
+    f->t[i].k = plus(f->t[i].k, k);
+}
+static void range_eased(const np_dim *d, int64_t *lo, int64_t *hi)
+{
+    flat f = {.ok = true};
+    flatten(&f, d, 1);
+    if (!f.ok || !f.eased) return;
+    for (int i = 0; i < f.n; i++) {
+        const np_dim *x = f.t[i].of;
+        int64_t l = f.t[i].k, h = l, a, b;
+        for (int j = 0; j < (x->kind == NP_DIM_MUL ? x->nargs : 1); j++) {
+            np_dim_range(x->kind == NP_DIM_MUL ? x->arg[j] : x, &a, &b);
+            range_mul(&l, &h, a, b);
+        }
+        if (f.t[i].k == 0) l = h = 0;
+        f.lo = bound_plus(f.lo, l, -LIMIT), f.hi = bound_plus(f.hi, h, LIMIT);
+    }
+    if (f.lo > *lo) *lo = f.lo;
+    if (f.hi < *hi) *hi = f.hi;
+}
 void np_dim_range(const np_dim *d, int64_t *lo, int64_t *hi)
 {
     int64_t l, h;
@@ -373,6 +435,7 @@ void np_dim_range(const np_dim *d, int64_t *lo, int64_t *hi)
             else
                 *lo = bound_plus(*lo, l, -LIMIT), *hi = bound_plus(*hi, h, LIMIT);
         }
+        if (d->kind == NP_DIM_ADD && d->size <= MOST_EASED) range_eased(d, lo, hi);
     }
 }
 bool np_dim_le(np_cx *cx, const np_dim *a, const np_dim *b)

@@ -72,6 +72,11 @@ START_TEST(test_ceil)
     ck_assert_ptr_eq(np_dim_ceil(cx, T, 1), T);
     expect_range(np_dim_ceil(cx, T, 16), 1, 32);
     expect_range(np_dim_floor(cx, T, 16), 0, 32);
+    const np_dim *all = add(mul(num(2), T), N), *blocks = mul(num(16), np_dim_floor(cx, all, 16));
+    expect_range(np_dim_sub(cx, all, blocks), 0, 15); /* what is left over behind whole blocks */
+    expect_range(np_dim_sub(cx, mul(num(16), np_dim_ceil(cx, all, 16)), all), 0, 15);
+    expect_range(np_dim_sub(cx, mul(num(8), np_dim_ceil(cx, T, 16)), T), -504, 255); /* 8 of 16: T does not cancel */
+    ck_assert(np_dim_le(cx, blocks, all) && !np_dim_le(cx, all, blocks));
 }
 END_TEST
 
