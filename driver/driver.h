@@ -101,11 +101,14 @@ typedef struct np_pieces {
         entry; /* "whole" (derived in any case) in one piece, else "prefill" (derived in any case) or "step" */
     int n;
     const int64_t *len;
-    np_tensor *out; /* of @main, made here: along time all pieces, else of the last one */
-    double ms;      /* of all calls */
+    const char *keep; /* a file that the states go through between two pieces; NULL: they stay */
+    np_tensor *out;   /* of @main, made here: along time all pieces, else of the last one */
+    double ms;        /* of all calls */
 } np_pieces;
 np_status np_pieces_run(np_pieces *p);
-int np_pieces_axis(const np_type *t, const np_dim *T);        /* the axis of that size; -1: none */
+int np_pieces_axis(const np_type *t, const np_dim *T); /* the axis of that size; -1: none */
+/* A copy of n of its rows along an axis; -1: of all. */
+np_tensor np_pieces_rows(const np_tensor *t, int axis, int64_t from, int64_t n);
 int64_t np_pieces_time(const np_job *j, const np_tensor *in); /* steps of the inputs; -1: none has time */
 np_str np_job_models(np_cx *cx);                              /* the folder of models, or NULL */
 /* Names of the files DIR/NAME.lua, sorted, without .lua; -1: there is no such folder. */

@@ -20,11 +20,20 @@ const np_command np_commands[] = {
      "described."},
     {"check", "MODEL", "weights set target context batch chunk", 1, 1, np_check_main,
      "test a model: its self-tests and what must hold of any model",
-     "Self-tests compare with what the description expects. Then, on inputs of its shape: a sequence in "
-     "pieces is the whole\n"
-     "sequence, step by step as well; the future changes nothing of the past; sequences of a batch are "
-     "independent;\n"
-     "compiled code computes what the interpreter computes."},
+     "Self-tests compare with what the description expects. Then what must hold of any model is tested, a "
+     "line each, with\n"
+     "the error that was found, in each form that its scans may have (step by step, in chunks) as the "
+     "interpreter runs it\n"
+     "and as compiled code: it gives what is described whatever the length; cut anywhere, with the state "
+     "carried, or saved\n"
+     "and loaded; the future changes no bit of the past; what stands behind the end is inert; sequences of "
+     "a batch are\n"
+     "independent; decays that forget everything stay exact; NaN and infinity reach only what depends on "
+     "them.\n"
+     "Sizes come from the first self-test; without one they are picked, small and all different. Inputs "
+     "are seeded numbers\n"
+     "in the range of the self-test's; without one logarithms of decays lie in [-1, 0], others in [-1/2, "
+     "1/2]."},
     {"explain", "MODEL", "weights set target context batch chunk", 1, 1, np_explain_main,
      "what every pass decided and why", NULL},
     {"info", "FILE", "", 1, 1, np_info_main, "what a checkpoint, a tokenizer or a module holds", NULL},

@@ -59,7 +59,7 @@ static np_tensor resized(const np_tensor *t, int axis, int64_t n)
     return np_tensor_new(t->dtype, t->rank, dim);
 }
 
-static np_tensor cut(const np_tensor *t, int axis, int64_t from, int64_t n)
+np_tensor np_pieces_rows(const np_tensor *t, int axis, int64_t from, int64_t n)
 {
     if (axis < 0) return np_tensor_copy(t);
     np_tensor all = *t, out = resized(t, axis, n);
@@ -118,7 +118,8 @@ static np_status piece(run *r)
 {
     const np_fn *f = r->f;
     for (int i = 0; i < f->ninputs; i++)
-        r->in[i] = cut(&r->p->in[i], np_pieces_axis(r->shape->top.param[i]->type, r->T), r->from, r->len);
+        r->in[i] =
+            np_pieces_rows(&r->p->in[i], np_pieces_axis(r->shape->top.param[i]->type, r->T), r->from, r->len);
     np_status st = call(r, f, r->in, r->out);
     for (int i = 0; i < f->ninputs; i++) np_tensor_free(&r->in[i]);
     for (int i = 0; i < f->nouts && st == NP_OK; i++) keep(r, i, &r->out[i]);
@@ -127,6 +128,28 @@ static np_status piece(run *r)
         r->in[f->ninputs + i] = r->out[f->nouts + i];
     }
     return st;
+}
+
+/* The states to a file and back, by their names. */
+static np_status through_file(run *r)
+{
+    const np_fn *f = r->f;
+    np_str *name = np_arena_array(&r->cx->perm, (size_t)f->nstates + 1, sizeof *name);
+    np_tensor *state = r->in + f->ninputs;
+    for (int i = 0; i < f->nstates; i++) {
+        name[i] = f->top.param[f->ninputs + i]->name;
+        if (r->p->exact && !r->p->lib && np_dtype_class(state[i].dtype) == 'F') state[i].dtype = NP_F64;
+    }
+    const np_tensors *file = np_tensors_write(r->cx, r->p->keep, f->nstates, name, state) == NP_OK
+                                 ? np_tensors_read(r->cx, r->p->keep)
+                                 : NULL;
+    for (int i = 0; file && i < f->nstates; i++) {
+        const np_stored *s = np_tensors_find(file, name[i]);
+        np_tensor_free(&state[i]);
+        state[i] = np_tensors_load(s, s->dtype);
+        state[i].dtype = f->top.param[f->ninputs + i]->type->dtype;
+    }
+    return file ? NP_OK : NP_FAIL;
 }
 
 np_status np_pieces_run(np_pieces *p)
@@ -143,7 +166,8 @@ np_status np_pieces_run(np_pieces *p)
     np_status st = r.f->nstates ? start(&r) : NP_OK;
     for (int i = 0; i < p->n && st == NP_OK; i++, r.from += r.len) {
         r.len = p->len[i];
-        st = piece(&r);
+        st = i && p->keep ? through_file(&r) : NP_OK;
+        if (st == NP_OK) st = piece(&r);
     }
     for (int i = 0; i < r.f->nstates; i++) np_tensor_free(&r.in[r.f->ninputs + i]);
     for (int i = 0; i < r.f->nouts && st; i++) np_tensor_free(&p->out[i]);

@@ -33,9 +33,11 @@ np_fn *np_job_plain(const np_job *j, const char *entry)
 
 np_str np_job_why_whole(const np_job *j)
 {
+    static const char head[] = "no step: "; /* of the note */
     for (int i = 0; i < j->cx->ndiags; i++) {
         const np_diag *d = &j->cx->diag[i];
-        if (d->level == NP_NOTE && d->pass && strcmp(d->pass, "stream") == 0) return d->text;
+        bool that = d->level == NP_NOTE && d->pass && strcmp(d->pass, "stream") == 0;
+        if (that && strncmp(d->text, head, sizeof head - 1) == 0) return d->text + sizeof head - 1;
     }
     return "no axis of it is time";
 }

@@ -430,7 +430,7 @@ static void find_symbols(np_streamed *s, np_cx *cx)
     if (!s->T) return;
     if (!s->N) {
         s->N = np_dim_sym(cx, "N");
-        np_dim_declare(cx, s->N, 0, s->T->hi > 0 ? s->T->hi - 1 : 0, NP_ROLE_PAST);
+        np_dim_declare(cx, s->N, 0, s->T->hi - (s->T->lo > 0 ? 1 : 0), NP_ROLE_PAST);
     }
     s->all = np_dim_add(cx, s->N, s->T);
 }
