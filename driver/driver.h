@@ -55,6 +55,8 @@ typedef struct np_job {
     int nplain; /* entries at TENSOR, for the interpreter */
     np_fn *plain[4];
     np_fn *form[4]; /* the same after np_job_form; else NULL */
+    void (*see)(void *env, const np_pass *p, const np_fn *f); /* NULL, or shown what every pass makes */
+    void *env;
     bool lowered;   /* the module holds the same entries PLACED, and no other function */
 } np_job;
 /* Which description and which checkpoint MODEL (argument 0) means. */

@@ -30,6 +30,8 @@ typedef struct np_pipeline_opts {
     bool eval;  /* interpret before and after each pass on seeded inputs; the first that changes the answer is
                    named by np_error */
     const char *only; /* run this pass alone (text tests) */
+    void (*see)(void *env, const np_pass *p, const np_fn *f); /* NULL, or shown every function after every pass */
+    void *env;
     np_knobs knobs;
 } np_pipeline_opts;
 /* Runs the whole pipeline over one entry. f stays the caller's. */
@@ -50,6 +52,27 @@ np_fn *np_layout_run(const np_fn *main);
  *   @whole    = main with N = 0
  * which every model has. */
 np_status np_stream_derive(np_mod *m);
+
+/* ---- fuse_traffic.c: what a function moves through memory after fuse, a row for each group, in order. */
+typedef struct np_traffic_read {
+    const np_node *x; /* a weight, a list of constants, a parameter, or what another group made */
+    const np_dim *bytes;
+} np_traffic_read;
+typedef struct np_traffic_row {
+    const np_node *group;
+    int depth;           /* 0: a pass over memory; more: inside the body of a scan, in cache */
+    const np_dim *times; /* how often it runs */
+    int nreads;
+    np_traffic_read *reads;
+    const np_dim *read, *write; /* bytes, each time */
+} np_traffic_row;
+typedef struct np_traffic {
+    int n;
+    np_traffic_row *row;
+    const np_dim *read, *write; /* of all passes */
+    const np_dim *least;        /* inputs, weights, outputs and states once */
+} np_traffic;
+np_traffic np_fuse_traffic(const np_fn *f, np_arena *mem);
 
 /* ---- memory of a placed function, for explain and metrics */
 void np_place_report(const np_fn *f, np_text *out);

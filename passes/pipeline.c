@@ -64,6 +64,7 @@ static np_fn *apply(const np_fn *f, const np_pass *p, const np_pipeline_opts *o,
     double took = now() - start;
     check(cx, r, p->out);
     show(r, p, "after", o->print_after);
+    if (o->see) o->see(o->env, p, r);
     if (o->time) fprintf(stderr, "%-8s %-8s %6u nodes %8.3f ms\n", p->name, f->name, r->nnodes, took);
     if (*compare && !cx->nerrors) *compare = np_pipeline_compare(f, r, p->name);
     np_arena_free(&cx->tmp);
