@@ -39,11 +39,14 @@ typedef struct np_done { /* a sum whose element at the current index is known */
     np_node *value;
 } np_done;
 
-/* Where a result lies: element i.. of it is element prefix.., i.. of the buffer. */
+/* Where a result lies. Index j of the buffer is fixed[j], or else the index of the value's axis axis[j]; an
+ * axis that is not mentioned has one index at a time (loops_time.c). */
 typedef struct np_spot {
     np_node *buf; /* NULL: it is computed where it is used */
-    int nprefix;
-    np_node *prefix[NP_RANK];
+    bool mapped;  /* false: axis k of the value is axis k of the buffer */
+    bool tile;    /* it holds one block of lanes, which begins at 0 there */
+    np_node *fixed[NP_RANK];
+    int axis[NP_RANK];
 } np_spot;
 
 typedef struct np_lower {
@@ -67,6 +70,10 @@ typedef struct np_lower {
     int ndone;
 } np_lower;
 
+/* The indices of the buffer for an element of the value; how many. */
+int np_loops_spot_at(np_lower *l, const np_spot *s, const np_ix *const *at, const np_ix **out);
+np_spot np_loops_row(const np_spot *s, np_node *i); /* index i of the first axis of what lies at s */
+bool np_loops_same_spot(const np_spot *a, const np_spot *b);
 np_spot *np_loops_slot(np_lower *l, const np_node *n, int i);
 const np_spot *np_loops_find(np_lower *l, const np_node *n); /* through picks; NULL: not in memory */
 
@@ -77,6 +84,7 @@ bool np_loops_split(np_lower *l, int var);
 /* The loops that a variable is made of, outermost first; how many. */
 int np_loops_leaves(const np_lower *l, int var, int *out);
 const np_ix *np_loops_ix_node(np_lower *l, np_node *n, uint64_t deps);
+const np_ix *np_loops_ix_pair(np_lower *l, const np_ix *hi, const np_ix *lo, const np_dim *d);
 const np_ix *np_loops_ix_add(np_lower *l, const np_ix *x, const np_dim *d);
 np_node *np_loops_at(np_lower *l, const np_ix *x);
 /* The child of an op that only moves values, and the index there. */
@@ -95,6 +103,7 @@ np_node *np_loops_cast(np_lower *l, np_node *x, np_dtype d);
 
 /* ---- loops_value.c: the code for one element of a tensor. */
 np_node *np_loops_value(np_lower *l, const np_node *x, const np_ix *const *at);
+np_node *np_loops_read(np_lower *l, const np_spot *s, const np_ix *const *at); /* an element that lies there */
 np_node *np_loops_load(np_lower *l, np_node *buf, int n, np_node *const *at);
 void np_loops_begin_item(np_lower *l);
 
@@ -113,10 +122,15 @@ void np_loops_close(np_lower *l, np_node *loop);
 
 /* ---- loops_item.c: a whole tensor into memory. */
 void np_loops_item(np_lower *l, const np_node *root, const np_spot *to);
-void np_loops_put(np_lower *l, const np_spot *to, np_node *v, int rank, const np_ix *const *at);
+void np_loops_put(np_lower *l, const np_spot *to, np_node *v, const np_ix *const *at);
 
 /* ---- loops_tile.c: a tensor in whose elements sums are computed. False: there are none. */
 bool np_loops_tile(np_lower *l, const np_node *root, const np_spot *to);
+/* The sum of `lanes` (a power of two) accumulators; acc is spoilt. */
+np_node *np_loops_fold(np_lower *l, np_op op, np_node *acc, int lanes);
+
+/* ---- loops_time.c: a scan whose steps keep what they can in small arrays. False: it is none of that kind. */
+bool np_loops_time(np_lower *l, const np_node *scan);
 
 /* ---- loops_scan.c */
 void np_loops_scan(np_lower *l, const np_node *scan);

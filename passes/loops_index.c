@@ -22,14 +22,14 @@ static const np_ix *keep(np_lower *l, np_ix x)
 {
     return np_arena_copy(&l->mem, &x, sizeof x);
 }
-static const np_ix *pair(np_lower *l, const np_ix *hi, const np_ix *lo, const np_dim *d)
+const np_ix *np_loops_ix_pair(np_lower *l, const np_ix *hi, const np_ix *lo, const np_dim *d)
 {
     return keep(l, (np_ix){.kind = NP_IX_PAIR, .hi = hi, .lo = lo, .d = d, .deps = hi->deps | lo->deps});
 }
 const np_ix *np_loops_ix(np_lower *l, int var)
 {
     const np_var *v = &l->var[var];
-    if (v->hi >= 0) return pair(l, np_loops_ix(l, v->hi), np_loops_ix(l, v->lo), v->p);
+    if (v->hi >= 0) return np_loops_ix_pair(l, np_loops_ix(l, v->hi), np_loops_ix(l, v->lo), v->p);
     return keep(l, (np_ix){.kind = NP_IX_VAR, .var = var, .deps = (uint64_t)1 << var});
 }
 bool np_loops_split(np_lower *l, int var)
@@ -144,6 +144,37 @@ static void take_apart(np_lower *l, const np_ix *x, const np_dim *n, const np_ix
     *lo = np_loops_ix_node(l, np_loops_op2(l, NP_MOD, i, by), x->deps);
 }
 
+int np_loops_spot_at(np_lower *l, const np_spot *s, const np_ix *const *at, const np_ix **out)
+{
+    int n = s->buf->type->rank;
+    for (int j = 0; j < n; j++) {
+        out[j] = !s->mapped ? at[j] : s->fixed[j] ? np_loops_ix_node(l, s->fixed[j], 0) : at[s->axis[j]];
+        bool block = out[j]->kind == NP_IX_PAIR && np_dim_is(out[j]->d, 1) && out[j]->hi->kind == NP_IX_NODE;
+        if (s->tile && block) out[j] = out[j]->lo;
+    }
+    return n;
+}
+np_spot np_loops_row(const np_spot *s, np_node *i)
+{
+    np_spot r = *s;
+    bool done = false;
+    r.mapped = true;
+    for (int j = 0; j < s->buf->type->rank; j++) {
+        if (!s->mapped) r.axis[j] = j;
+        if (r.fixed[j]) continue;
+        if (r.axis[j] == 0 && !done) r.fixed[j] = i, done = true;
+        r.axis[j]--;
+    }
+    return r;
+}
+bool np_loops_same_spot(const np_spot *a, const np_spot *b)
+{
+    if (a->buf != b->buf || a->mapped != b->mapped) return false;
+    for (int j = 0; a->mapped && j < a->buf->type->rank; j++)
+        if (a->fixed[j] != b->fixed[j] || (!a->fixed[j] && a->axis[j] != b->axis[j])) return false;
+    return true;
+}
+
 bool np_loops_step(np_lower *l, const np_node *x, const np_ix *const *at, const np_node **child,
                    const np_ix **to)
 {
@@ -162,7 +193,7 @@ bool np_loops_step(np_lower *l, const np_node *x, const np_ix *const *at, const 
     case NP_SPLIT:
         for (int i = 0, n = 0; i < rank; i++) {
             if (i == k + 1) continue;
-            now[n++] = i == k ? pair(l, at[k], at[k + 1], x->attr[1]) : at[i];
+            now[n++] = i == k ? np_loops_ix_pair(l, at[k], at[k + 1], x->attr[1]) : at[i];
         }
         break;
     case NP_MERGE:
@@ -180,6 +211,14 @@ bool np_loops_step(np_lower *l, const np_node *x, const np_ix *const *at, const 
         for (int i = 0, n = 0; n <= rank; n++)
             now[n] = n == k ? np_loops_ix_node(l, np_loops_dim(l, x->attr[1]), 0) : at[i++];
         break;
+    case NP_PICK:
+    case NP_GROUP: { /* one that is not stored is computed where it is used */
+        const np_node *g = x->op == NP_PICK ? x->arg[0] : x;
+        if (g->op != NP_GROUP) return false;
+        *child = g->body[0]->last->arg[x->op == NP_PICK ? x->attr[0]->k : 0];
+        memmove(to, at, (size_t)rank * sizeof *to);
+        return true;
+    }
     default: return false;
     }
     *child = x->arg[0];
@@ -198,10 +237,9 @@ static np_stride of_leaf(int rank, const np_ix *const *at, uint64_t bit)
 {
     np_stride r = NP_STRIDE_NONE;
     for (int k = 0; k < rank; k++) {
-        if (r == NP_STRIDE_UNIT || (r == NP_STRIDE_NONE && (at[k]->deps & bit) && !counts(at[k], bit)))
-            r = NP_STRIDE_FAR;
-        else if (at[k]->deps & bit)
-            r = NP_STRIDE_UNIT;
+        bool moves = at[k]->deps & bit;
+        if (r == NP_STRIDE_UNIT || (moves && (r == NP_STRIDE_FAR || !counts(at[k], bit)))) r = NP_STRIDE_FAR;
+        else if (moves) r = NP_STRIDE_UNIT;
     }
     return r;
 }
@@ -228,7 +266,11 @@ static np_stride stride(np_lower *l, const np_node *x, const np_ix *const *at, u
     if (depth > 64) return NP_STRIDE_FAR;
     while (!(s = np_loops_find(l, x)) && np_loops_step(l, x, at, &child, to)) x = child, at = to;
     int k = x->attr[0] ? (int)x->attr[0]->k : 0;
-    if (s || x->op == NP_WEIGHT || (x->op == NP_CONST && x->data)) return of_leaf(x->type->rank, at, bit);
+    if (s) {
+        int n = np_loops_spot_at(l, s, at, to);
+        return of_leaf(n, to, bit);
+    }
+    if (x->op == NP_WEIGHT || (x->op == NP_CONST && x->data)) return of_leaf(x->type->rank, at, bit);
     switch (x->op) {
     case NP_PARAM: { /* a slice of what is fed to a scan */
         const np_node *scan = x->in->owner;

@@ -6,12 +6,12 @@
 
 #include <string.h>
 
-void np_loops_put(np_lower *l, const np_spot *to, np_node *v, int rank, const np_ix *const *at)
+void np_loops_put(np_lower *l, const np_spot *to, np_node *v, const np_ix *const *at)
 {
     np_node *i[NP_RANK];
-    int n = 0;
-    for (int k = 0; k < to->nprefix; k++) i[n++] = to->prefix[k];
-    for (int k = 0; k < rank; k++) i[n++] = np_loops_at(l, at[k]);
+    const np_ix *where[NP_RANK];
+    int n = np_loops_spot_at(l, to, at, where);
+    for (int k = 0; k < n; k++) i[k] = np_loops_at(l, where[k]);
     np_build_store(l->b, to->buf, v, n, i);
 }
 /* The elements of x to where the result has them, `shift` further along axis k. */
@@ -32,7 +32,7 @@ static void nest(np_lower *l, const np_node *x, const np_spot *to, int k, const 
     for (int i = 0; i < nloops; i++) loop[i] = np_loops_open(l, leaf[i]);
     for (int i = 0; i < rank; i++) where[i] = at[i];
     if (shift) where[k] = np_loops_ix_add(l, at[k], shift);
-    np_loops_put(l, to, np_loops_value(l, x, at), rank, where);
+    np_loops_put(l, to, np_loops_value(l, x, at), where);
     for (int i = nloops - 1; i >= 0; i--) np_loops_close(l, loop[i]);
 }
 

@@ -12,18 +12,15 @@
 static void copy(np_lower *l, const np_node *like, const np_spot *from, const np_spot *to)
 {
     const np_ix *at[NP_RANK];
-    np_node *loop[NP_RANK], *i[NP_RANK], *j[NP_RANK];
-    int rank = like->type->rank, n = 0, m = 0;
+    np_node *loop[NP_RANK];
+    int rank = like->type->rank;
     np_loops_begin_item(l);
-    for (int k = 0; k < from->nprefix; k++) i[n++] = from->prefix[k];
-    for (int k = 0; k < to->nprefix; k++) j[m++] = to->prefix[k];
     for (int k = 0; k < rank; k++) {
         int v = np_loops_var(l, like->type->dim[k]);
         loop[k] = np_loops_open(l, v);
         at[k] = np_loops_ix(l, v);
-        i[n++] = j[m++] = np_loops_at(l, at[k]);
     }
-    np_build_store(l->b, to->buf, np_loops_load(l, from->buf, n, i), m, j);
+    np_loops_put(l, to, np_loops_read(l, from, at), at);
     for (int k = rank - 1; k >= 0; k--) np_loops_close(l, loop[k]);
 }
 
@@ -31,7 +28,7 @@ static void copy(np_lower *l, const np_node *like, const np_spot *from, const np
 static void yield_to(np_lower *l, const np_node *y, const np_spot *to)
 {
     const np_spot *s = np_loops_find(l, y);
-    if (!(s && s->buf == to->buf && s->nprefix == to->nprefix)) np_loops_item(l, y, to);
+    if (!(s && np_loops_same_spot(s, to))) np_loops_item(l, y, to);
 }
 /* Gives the result of a node in body b that is yielded (and nothing but this yield) the place `to`. */
 static void aim(np_lower *l, const np_block *b, const np_node *y, const np_spot *to)
@@ -71,6 +68,7 @@ static bool in_place(np_lower *l, const np_block *body, const np_node *y, const 
 
 void np_loops_scan(np_lower *l, const np_node *scan)
 {
+    if (np_loops_time(l, scan)) return;
     const np_block *body = scan->body[0];
     int seq = (int)scan->attr[0]->k, nstates = scan->nargs - seq, nouts = body->last->nargs - nstates;
     np_spot next[64];
@@ -93,8 +91,7 @@ void np_loops_scan(np_lower *l, const np_node *scan)
     l->time[scan->id] = t;
     np_spot out[64];
     for (int i = 0; i < nouts && i < (int)NP_LEN(out); i++) {
-        out[i] = *np_loops_slot(l, scan, i);
-        out[i].prefix[out[i].nprefix++] = t;
+        out[i] = np_loops_row(np_loops_slot(l, scan, i), t);
         aim(l, body, body->last->arg[i], &out[i]);
     }
     np_loops_block(l, body);

@@ -211,7 +211,7 @@ static void block(tile *t)
         for (int k = 0; k < t->nsums; k++)
             done[k] = (np_done){t->sum[k].x, np_build_load(l->b, acc[k][r], 1, &i)};
         l->done = done, l->ndone = t->nsums;
-        np_loops_put(l, t->to, np_loops_value(l, t->root, t->row[r]), t->rank, t->row[r]);
+        np_loops_put(l, t->to, np_loops_value(l, t->root, t->row[r]), t->row[r]);
         l->done = NULL, l->ndone = 0;
         np_loops_close(l, loop);
     }
@@ -356,7 +356,7 @@ static void across(tile *t)
         loop[k] = np_loops_open(l, one);
         t->at[k] = np_loops_ix(l, one);
     }
-    np_loops_put(l, t->to, np_loops_value(l, t->root, t->at), t->rank, t->at);
+    np_loops_put(l, t->to, np_loops_value(l, t->root, t->at), t->at);
     for (int k = t->rank - 1; k >= 0; k--) np_loops_close(l, loop[k]);
     l->nvars = from;
 }
@@ -371,6 +371,12 @@ static void halve(np_lower *l, np_op op, np_node *acc, int lanes, int left)
         add(l, op, acc, i, np_build_load(l->b, acc, 1, &j));
         np_loops_close(l, loop);
     }
+}
+np_node *np_loops_fold(np_lower *l, np_op op, np_node *acc, int lanes)
+{
+    halve(l, op, acc, lanes, 2);
+    np_node *at[2] = {np_build_int(l->b, 0), np_build_int(l->b, 1)};
+    return np_build_2(l->b, op, np_build_load(l->b, acc, 1, &at[0]), np_build_load(l->b, acc, 1, &at[1]));
 }
 /* The terms from `from` on, in blocks of w lanes into acc; where they end. */
 static const np_dim *along_lanes(tile *t, np_sum *s, np_node *acc, const np_dim *from, int64_t w)
@@ -416,9 +422,7 @@ static np_node *sum_along(tile *t, np_sum *s)
             halve(l, op, acc, (int)w, NARROW);
             end = along_lanes(t, s, acc, end, w = NARROW);
         }
-        halve(l, op, acc, (int)w, 2);
-        np_node *at[2] = {np_build_int(l->b, 0), np_build_int(l->b, 1)};
-        r = np_build_2(l->b, op, np_build_load(l->b, acc, 1, &at[0]), np_build_load(l->b, acc, 1, &at[1]));
+        r = np_loops_fold(l, op, acc, (int)w);
     }
     if (end != v->n) {
         v->from = end;
@@ -443,7 +447,7 @@ static void along(tile *t)
         done[i] = (np_done){s.x, sum_along(t, &s)};
     }
     l->done = done, l->ndone = t->nsums;
-    np_loops_put(l, t->to, np_loops_value(l, t->root, t->at), t->rank, t->at);
+    np_loops_put(l, t->to, np_loops_value(l, t->root, t->at), t->at);
     l->done = NULL, l->ndone = 0;
     for (int k = t->rank - 1; k >= 0; k--) np_loops_close(l, loop[k]);
 }

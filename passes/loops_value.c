@@ -38,12 +38,12 @@ np_node *np_loops_load(np_lower *l, np_node *buf, int n, np_node *const *at)
     l->b->at = here;
     return p->load;
 }
-static np_node *from_slot(np_lower *l, const np_spot *s, int rank, const np_ix *const *at)
+np_node *np_loops_read(np_lower *l, const np_spot *s, const np_ix *const *at)
 {
+    const np_ix *where[NP_RANK];
     np_node *i[NP_RANK];
-    int n = 0;
-    for (int k = 0; k < s->nprefix; k++) i[n++] = s->prefix[k];
-    for (int k = 0; k < rank; k++) i[n++] = np_loops_at(l, at[k]);
+    int n = np_loops_spot_at(l, s, at, where);
+    for (int k = 0; k < n; k++) i[k] = np_loops_at(l, where[k]);
     return np_loops_load(l, s->buf, n, i);
 }
 /* A buffer that stands at top: made once, shared by all groups. */
@@ -160,13 +160,13 @@ np_node *np_loops_value(np_lower *l, const np_node *x, const np_ix *const *at)
     for (int i = 0; i < l->ndone; i++)
         if (l->done[i].x == x) return l->done[i].value;
     while (!(s = np_loops_find(l, x)) && np_loops_step(l, x, at, &child, to)) x = child, at = to;
-    if (s) return from_slot(l, s, x->type->rank, at);
+    if (s) return np_loops_read(l, s, at);
     if (np_op_info(x->op)->cls == NP_ELEM) return elementwise(l, x, at);
     switch (x->op) {
     case NP_CONST:
         if (!x->data) return np_loops_num(l, x->type->dtype, x->num);
-        return from_slot(l, &(np_spot){.buf = at_top(l, x)}, x->type->rank, at);
-    case NP_WEIGHT: return from_slot(l, &(np_spot){.buf = at_top(l, x)}, x->type->rank, at);
+        return np_loops_read(l, &(np_spot){.buf = at_top(l, x)}, at);
+    case NP_WEIGHT: return np_loops_read(l, &(np_spot){.buf = at_top(l, x)}, at);
     case NP_IOTA: return np_loops_cast(l, np_loops_at(l, at[0]), NP_I32);
     case NP_SIZE: return np_loops_op(l, NP_SIZE, 0, NULL, &(np_extra){.attr = {x->attr[0]}});
     case NP_PARAM: return fed(l, x, at);

@@ -1,0 +1,659 @@
+/* Scans whose steps run fast: what runs around time, and in which order a step
+ * computes. Takes a scan whose body is elementwise operations and sums on its
+ * states; other bodies are left to loops_scan.c.
+ *
+ * Every value that comes from a state has its axes in *classes*: axes that must
+ * have the same index wherever they meet. A class that every state has and over
+ * which nothing is summed (batch, heads, columns of S[K,V], channels of h[D,N])
+ * is a loop around time; one such class, if there is one, is a loop over blocks
+ * of lanes. So what remains of a state is a small local array, loaded before the
+ * first step and stored after the last one.
+ *
+ * A step is a number of *passes*. All sums that need no other sum of the step
+ * are added up in the first pass, those that need only these in the second one,
+ * and so on; a state is stored in the last pass that reads the old one. What
+ * runs over the same classes in a pass is one nest of loops: linear attention
+ * reads, decays, writes and stores its state in one; a delta rule takes two.
+ *
+ * What does not come from a state is computed where it is used, but not again
+ * and again: if it does not change in time it is computed once, if it is dear or
+ * has the lanes but not all loops of its nest, once a step (roots of kind TEMP). */
+#include "loops_time.h"
+
+#include <string.h>
+
+enum { UNSEEN, COLD, HOT, SLOTS = NP_RANK + NP_MAXLETTERS, TILE_BYTES = 32 * 1024, FEWEST = 16 };
+
+/* ---- through groups */
+const np_node *np_steps_through(np_lower *l, const np_node *x)
+{
+    while (!np_loops_find(l, x)) {
+        const np_node *g = x->op == NP_PICK ? x->arg[0] : x;
+        if (g->op != NP_GROUP) break;
+        x = g->body[0]->last->arg[x->op == NP_PICK ? x->attr[0]->k : 0];
+    }
+    return x;
+}
+static const np_node *operand(const np_steps *s, const np_node *x, int i)
+{
+    return np_steps_through(s->l, x->arg[i]);
+}
+static bool inside(const np_steps *s, const np_node *x)
+{
+    return np_block_encloses(s->body, x->in);
+}
+bool np_steps_hot(const np_steps *s, const np_node *x)
+{
+    return s->mark[x->id] == HOT;
+}
+int np_steps_letters(const np_node *x, char *letter)
+{
+    int n = 0;
+    if (x->op == NP_REDUCE) {
+        letter[0] = 0;
+        return 1;
+    }
+    for (const char *p = x->sym; *p != '-'; p++)
+        if (*p != ',' && !memchr(letter, *p, (size_t)n) && n < NP_MAXLETTERS) letter[n++] = *p;
+    return n;
+}
+
+/* ---- classes: which axes have one index */
+static int *link_of(const np_steps *s, const np_node *x, int axis)
+{
+    return &s->link[(size_t)x->id * SLOTS + (size_t)axis];
+}
+static int find(const np_steps *s, int i)
+{
+    while (s->link[i] != i) i = s->link[i] = s->link[s->link[i]];
+    return i;
+}
+static void join(np_steps *s, const np_node *x, int i, const np_node *y, int j)
+{
+    int a = find(s, (int)(link_of(s, x, i) - s->link)), b = find(s, (int)(link_of(s, y, j) - s->link));
+    s->link[a] = b;
+}
+static void join_contraction(np_steps *s, const np_node *x)
+{
+    const char *comma = strchr(x->sym, ','), *out = strstr(x->sym, "->") + 2;
+    char letter[NP_MAXLETTERS];
+    int n = np_steps_letters(x, letter);
+    for (int i = 0; i < n; i++) {
+        const char *p = strchr(out, letter[i]);
+        if (p) join(s, x, NP_RANK + i, x, (int)(p - out));
+        for (int o = 0; o < 2; o++) {
+            const np_node *y = operand(s, x, o);
+            p = memchr(o ? comma + 1 : x->sym, letter[i], (size_t)y->type->rank);
+            if (p && np_steps_hot(s, y)) join(s, x, NP_RANK + i, y, (int)(p - (o ? comma + 1 : x->sym)));
+        }
+    }
+}
+/* Joins the axes of x with those of its operands; false: indices are not the same element for element. */
+static bool join_operands(np_steps *s, const np_node *x)
+{
+    int rank = x->type->rank, k = x->attr[0] ? (int)x->attr[0]->k : 0;
+    bool any = false;
+    for (int o = 0; o < x->nargs; o++) any |= np_steps_hot(s, operand(s, x, o));
+    if (!any) return true;
+    if (x->op == NP_CONTRACT) {
+        join_contraction(s, x);
+        return true;
+    }
+    const np_node *y = operand(s, x, 0);
+    const char *out = x->op == NP_PERMUTE ? strstr(x->sym, "->") + 2 : NULL;
+    switch (x->op) {
+    case NP_EXPAND:
+        for (int i = 0; i < rank; i++)
+            if (i != k) join(s, x, i, y, i < k ? i : i - 1);
+        return true;
+    case NP_PERMUTE:
+        for (int i = 0; i < rank; i++) join(s, x, i, y, (int)(strchr(x->sym, out[i]) - x->sym));
+        return true;
+    case NP_REDUCE:
+        for (int i = 0; i <= rank; i++) join(s, y, i, x, i == k ? NP_RANK : i < k ? i : i - 1);
+        return true;
+    default: break;
+    }
+    if (!np_is_elem(x)) return false;
+    for (int o = 0; o < x->nargs; o++)
+        for (int i = 0; i < rank && np_steps_hot(s, operand(s, x, o)); i++)
+            join(s, x, i, operand(s, x, o), i);
+    return true;
+}
+/* Walks what a value is made of. False: not for us. */
+static bool visit(np_steps *s, const np_node *x)
+{
+    if (s->mark[x->id]) return true;
+    bool hot = s->yields[x->id], timed = false;
+    int level = 0;
+    if (x->op == NP_SCAN || x->op == NP_COND || x->op == NP_PICK) return !inside(s, x);
+    if (x->op == NP_PARAM && x->in == s->body) {
+        int i = 0;
+        while (s->body->param[i] != x) i++;
+        hot |= i >= s->seq;
+        timed = true;
+    } else if (inside(s, x)) {
+        for (int i = 0; i < x->nargs; i++) {
+            const np_node *y = operand(s, x, i);
+            if (!visit(s, y)) return false;
+            hot |= np_steps_hot(s, y);
+            timed |= s->timed[y->id];
+            int after = s->level[y->id];
+            if (after > level) level = after;
+        }
+        level += hot && np_is_sum(x);
+    }
+    s->mark[x->id] = hot ? HOT : COLD;
+    s->timed[x->id] = timed;
+    s->level[x->id] = level;
+    return !hot || !inside(s, x) || join_operands(s, x);
+}
+static int class_at(const np_steps *s, const np_node *x, int axis, const np_dim *n)
+{
+    if (np_dim_is(n, 1)) return -1;
+    int root = find(s, (int)(link_of(s, x, axis) - s->link));
+    for (int c = 0; c < s->nclasses; c++)
+        if (s->slot[c] == root) return c;
+    return -2;
+}
+static int class_made(np_steps *s, const np_node *x, int axis, const np_dim *n)
+{
+    int c = class_at(s, x, axis, n);
+    if (c != -2 || s->nclasses == NP_MAXCLASSES) return c;
+    s->slot[s->nclasses] = find(s, (int)(link_of(s, x, axis) - s->link));
+    s->class[s->nclasses] = (np_class){.n = n, .place = NP_RANK};
+    return s->nclasses++;
+}
+int np_steps_class(const np_steps *s, const np_node *x, int axis)
+{
+    return class_at(s, x, axis, x->type->dim[axis]);
+}
+static const np_dim *letter_dim(const np_node *x, int i)
+{
+    if (x->op == NP_REDUCE) return x->arg[0]->type->dim[x->attr[0]->k];
+    char letter[NP_MAXLETTERS];
+    np_steps_letters(x, letter);
+    const char *comma = strchr(x->sym, ','), *p = memchr(x->sym, letter[i], (size_t)(comma - x->sym));
+    return p ? x->arg[0]->type->dim[p - x->sym] : x->arg[1]->type->dim[strchr(comma, letter[i]) - comma - 1];
+}
+int np_steps_letter(const np_steps *s, const np_node *x, int i)
+{
+    return class_at(s, x, NP_RANK + i, letter_dim(x, i));
+}
+/* Gives every axis of x its class; false: two axes would have the same index. */
+static bool classify(np_steps *s, const np_node *x)
+{
+    uint64_t set = 0;
+    for (int k = 0; k < x->type->rank; k++) {
+        int c = class_made(s, x, k, x->type->dim[k]);
+        if (c == -2 || (c >= 0 && (set >> c & 1))) return false;
+        if (c >= 0) set |= (uint64_t)1 << c;
+    }
+    if (!np_is_sum(x)) return true;
+    char letter[NP_MAXLETTERS];
+    for (int i = 0, n = np_steps_letters(x, letter); i < n; i++) {
+        if (x->op == NP_CONTRACT && strchr(strchr(x->sym, '>'), letter[i])) continue;
+        int c = class_made(s, x, NP_RANK + i, letter_dim(x, i));
+        if (c == -2 || (c >= 0 && (set >> c & 1))) return false;
+        if (c < 0) continue;
+        set |= (uint64_t)1 << c;
+        s->class[c].summed = true;
+    }
+    return true;
+}
+static bool classify_all(np_steps *s, const np_block *b)
+{
+    for (const np_node *n = b->first; n; n = n->next) {
+        if (np_steps_hot(s, n) && !classify(s, n)) return false;
+        if (n->body[0] && !classify_all(s, n->body[0])) return false;
+    }
+    return true;
+}
+static const np_node *state(const np_steps *s, int i)
+{
+    return s->body->param[s->seq + i];
+}
+static const np_node *yielded(const np_steps *s, int i)
+{
+    return np_steps_through(s->l, s->body->last->arg[i]);
+}
+static bool find_classes(np_steps *s)
+{
+    uint32_t n = s->l->old->nnodes + 1;
+    s->link = np_arena_array(&s->l->mem, (size_t)n * SLOTS, sizeof *s->link);
+    for (int i = 0; i < (int)(n * SLOTS); i++) s->link[i] = i;
+    for (int i = 0; i < s->nouts + s->nstates; i++) s->yields[yielded(s, i)->id] = true;
+    for (int i = 0; i < s->nstates; i++)
+        if (!visit(s, state(s, i))) return false;
+    for (int i = 0; i < s->nouts + s->nstates; i++)
+        if (!visit(s, yielded(s, i))) return false;
+    for (int i = 0; i < s->nstates; i++)
+        for (int k = 0; k < state(s, i)->type->rank; k++)
+            join(s, state(s, i), k, yielded(s, s->nouts + i), k);
+    for (int i = 0; i < s->nstates; i++)
+        if (!classify(s, state(s, i))) return false;
+    for (int i = 0; i < s->nouts + s->nstates; i++)
+        if (!classify(s, yielded(s, i))) return false;
+    return classify_all(s, s->body);
+}
+
+/* ---- around time */
+static bool has_class(const np_steps *s, const np_node *x, int c)
+{
+    for (int k = 0; k < x->type->rank; k++)
+        if (np_steps_class(s, x, k) == c) return true;
+    return false;
+}
+static int64_t count(const np_dim *d)
+{
+    int64_t n;
+    return np_dim_int(d, &n) ? n : INT32_MAX;
+}
+/* Elements of the states for one index of what runs around time. */
+static int64_t volume(const np_steps *s, const np_node *x)
+{
+    int64_t n = 1;
+    for (int k = 0; k < x->type->rank && n < INT32_MAX; k++) {
+        int c = np_steps_class(s, x, k);
+        if (c >= 0 && !s->class[c].outside && c != s->lane) n *= count(x->type->dim[k]);
+    }
+    return n;
+}
+static const np_node *largest_state(const np_steps *s)
+{
+    const np_node *x = state(s, 0);
+    for (int i = 1; i < s->nstates; i++)
+        if (volume(s, state(s, i)) > volume(s, x)) x = state(s, i);
+    return x;
+}
+/* Lanes: the last axis of the states if it runs around time or there is one step only; else the longest axis that does. */
+static void choose_lane(np_steps *s, const np_node *big)
+{
+    for (int k = 0; k < big->type->rank; k++) {
+        int c = np_steps_class(s, big, k);
+        if (c >= 0) s->class[c].place = k, s->lane = c;
+    }
+    if (s->lane < 0 || s->once || s->class[s->lane].outside) return;
+    int best = -1;
+    for (int c = 0; c < s->nclasses; c++) {
+        const np_class *k = &s->class[c];
+        if (k->outside && count(k->n) < INT32_MAX && count(k->n) >= FEWEST / 2 &&
+            (best < 0 || count(k->n) > count(s->class[best].n)))
+            best = c;
+    }
+    if (best >= 0) s->lane = best;
+}
+static void choose_width(np_steps *s)
+{
+    int64_t bytes = 0;
+    if (s->lane < 0) return;
+    for (int i = 0; i < s->nstates; i++)
+        bytes += volume(s, state(s, i)) * np_dtype_size(state(s, i)->type->dtype);
+    s->width = s->l->k->lanes;
+    while (s->width > FEWEST && s->width * bytes > TILE_BYTES) s->width /= 2;
+    if (s->width > count(s->class[s->lane].n)) s->width = count(s->class[s->lane].n);
+}
+static bool choose_outside(np_steps *s)
+{
+    int64_t n;
+    for (int c = 0; c < s->nclasses; c++) {
+        np_class *k = &s->class[c];
+        k->outside = !k->summed;
+        for (int i = 0; i < s->nstates; i++) k->outside &= has_class(s, state(s, i), c);
+        if (!k->outside && !np_dim_int(k->n, &n)) return false;
+    }
+    const np_node *big = largest_state(s);
+    choose_lane(s, big);
+    if (s->lane >= 0 && !np_dim_int(s->class[s->lane].n, &n)) return false;
+    choose_width(s);
+    return true;
+}
+
+/* ---- roots */
+static np_root *add_root(np_steps *s, np_rootkind kind, const np_node *x, int pass)
+{
+    np_root *r = &s->root[s->nroots++];
+    *r = (np_root){.kind = kind, .x = x, .pass = pass};
+    for (int k = 0; k < x->type->rank; k++) {
+        int c = r->axis[k] = np_steps_hot(s, x) ? np_steps_class(s, x, k) : -1;
+        if (c >= 0) r->set |= (uint64_t)1 << c;
+    }
+    return r;
+}
+static uint64_t outside_set(const np_steps *s) /* what runs around time, except for lanes */
+{
+    uint64_t set = 0;
+    for (int c = 0; c < s->nclasses; c++)
+        if (s->class[c].outside && c != s->lane) set |= (uint64_t)1 << c;
+    return set;
+}
+static bool add_sums(np_steps *s, const np_block *b)
+{
+    for (const np_node *n = b->first; n; n = n->next) {
+        if (n->body[0] && !add_sums(s, n->body[0])) return false;
+        if (!np_steps_hot(s, n) || !np_is_sum(n)) continue;
+        if (s->nroots == NP_MAXROOTS) return false;
+        np_root *r = add_root(s, NP_ROOT_SUM, n, s->level[n->id] - 1);
+        char letter[NP_MAXLETTERS];
+        for (int i = 0, m = np_steps_letters(n, letter); i < m; i++) {
+            int c = np_steps_letter(s, n, i);
+            if (c >= 0 && !(r->set >> c & 1)) r->sum |= (uint64_t)1 << c;
+        }
+        r->set |= r->sum;
+    }
+    return true;
+}
+static bool find_roots(np_steps *s)
+{
+    if (!add_sums(s, s->body)) return false;
+    for (int i = 0; i < s->nouts + s->nstates; i++) {
+        const np_node *y = yielded(s, i);
+        bool keeps = i >= s->nouts && y == state(s, i - s->nouts);
+        if (s->nroots == NP_MAXROOTS) return false;
+        if (keeps) continue;
+        np_root *r = add_root(s, i < s->nouts ? NP_ROOT_OUT : NP_ROOT_STATE, y, s->level[y->id]);
+        r->which = i < s->nouts ? i : i - s->nouts;
+    }
+    uint64_t outside = outside_set(s);
+    for (int i = 0; i < s->nroots; i++) s->root[i].set &= ~outside, s->root[i].sum &= ~outside;
+    return true;
+}
+
+/* ---- what is kept for the nests that use it */
+static bool is_dear(const np_node *x)
+{
+    switch (x->op) {
+    case NP_EXP:
+    case NP_LOG:
+    case NP_LOG1P:
+    case NP_SQRT:
+    case NP_RSQRT:
+    case NP_RECIP:
+    case NP_SIN:
+    case NP_COS:
+    case NP_TANH:
+    case NP_SIGMOID:
+    case NP_SOFTPLUS:
+    case NP_ERF:
+    case NP_POW:
+    case NP_DIV:
+    case NP_MOD:
+    case NP_IDIV: return true;
+    default: return np_is_sum(x);
+    }
+}
+static bool computes(np_steps *s, const np_node *x, bool dear)
+{
+    if (!inside(s, x) || np_loops_find(s->l, x) || x->op == NP_PARAM) return false;
+    if (dear ? is_dear(x) : np_is_elem(x) || np_is_sum(x)) return true;
+    for (int i = 0; i < x->nargs; i++)
+        if (computes(s, operand(s, x, i), dear)) return true;
+    return false;
+}
+static bool moves_only(const np_node *x)
+{
+    return x->op == NP_EXPAND || x->op == NP_PERMUTE;
+}
+/* Is x, read with these classes in a nest over `set`, better kept? *pass: when. */
+static bool is_kept(np_steps *s, const np_node *x, const int *axis, uint64_t set, int *pass)
+{
+    uint64_t own = 0;
+    if (moves_only(x) || x->op == NP_CONST || x->op == NP_IOTA) return false;
+    for (int k = 0; k < x->type->rank; k++)
+        if (axis[k] >= 0) own |= (uint64_t)1 << axis[k];
+    own &= ~outside_set(s);
+    bool lanes = s->lane >= 0 && (own >> s->lane & 1);
+    *pass = s->level[x->id];
+    if (np_steps_hot(s, x)) return np_is_elem(x) && own != set && lanes;
+    if (!s->timed[x->id] && !s->once) {
+        *pass = -1;
+        int last = x->type->rank - 1;
+        while (last >= 0 && axis[last] < 0) last--;
+        return computes(s, x, false) || (lanes && axis[last] != s->lane && own != (uint64_t)1 << s->lane);
+    }
+    if (!computes(s, x, false)) return false;
+    if (np_is_sum(x)) return true;
+    return own != set && (lanes || computes(s, x, true));
+}
+static bool add_temp(np_steps *s, const np_node *x, const int *axis, int pass)
+{
+    for (int i = 0; i < s->nroots; i++) {
+        np_root *r = &s->root[i];
+        if (r->x != x || r->kind != NP_ROOT_TEMP) continue;
+        bool same = memcmp(r->axis, axis, (size_t)x->type->rank * sizeof *axis) == 0;
+        if (!same) s->spread[x->id] = true;
+        return same;
+    }
+    if (s->nroots == NP_MAXROOTS) return false;
+    np_root *r = &s->root[s->nroots++];
+    *r = (np_root){.kind = NP_ROOT_TEMP, .x = x, .pass = pass};
+    for (int k = 0; k < x->type->rank; k++) {
+        r->axis[k] = axis[k];
+        if (axis[k] >= 0) r->set |= (uint64_t)1 << axis[k];
+    }
+    r->set &= ~outside_set(s);
+    return true;
+}
+/* What x is made of, read through indices that are not looked at. */
+static void spread_below(np_steps *s, const np_node *x)
+{
+    if (s->spread[x->id] || np_steps_hot(s, x)) return;
+    s->spread[x->id] = true;
+    for (int i = 0; i < x->nargs && inside(s, x); i++) spread_below(s, operand(s, x, i));
+}
+static void keep_below(np_steps *s, const np_node *x, const int *axis, uint64_t set, bool root);
+static void keep_operands(np_steps *s, const np_node *x, const int *axis, uint64_t set)
+{
+    int to[NP_RANK], k = x->attr[0] && x->nargs ? (int)x->attr[0]->k : 0;
+    if (!np_steps_hot(s, x) && !np_is_elem(x) && !moves_only(x))
+        for (int i = 0; i < x->nargs; i++) spread_below(s, operand(s, x, i));
+    if (np_is_elem(x))
+        for (int i = 0; i < x->nargs; i++) keep_below(s, operand(s, x, i), axis, set, false);
+    if (x->op == NP_EXPAND) {
+        for (int i = 0, n = 0; i < x->type->rank; i++)
+            if (i != k) to[n++] = axis[i];
+        keep_below(s, operand(s, x, 0), to, set, false);
+    }
+    if (x->op == NP_PERMUTE) {
+        const char *out = strstr(x->sym, "->") + 2;
+        for (int i = 0; i < x->type->rank; i++) to[strchr(x->sym, out[i]) - x->sym] = axis[i];
+        keep_below(s, operand(s, x, 0), to, set, false);
+    }
+    if (x->op == NP_REDUCE && np_steps_hot(s, x)) {
+        for (int i = 0; i <= x->type->rank; i++)
+            to[i] = i == k ? np_steps_letter(s, x, 0) : axis[i < k ? i : i - 1];
+        keep_below(s, operand(s, x, 0), to, set, false);
+    }
+    if (x->op == NP_CONTRACT && np_steps_hot(s, x)) {
+        const char *comma = strchr(x->sym, ',');
+        char letter[NP_MAXLETTERS];
+        int n = np_steps_letters(x, letter);
+        for (int o = 0; o < 2; o++) {
+            for (int i = 0; i < x->arg[o]->type->rank; i++) {
+                const char *p = memchr(letter, o ? comma[1 + i] : x->sym[i], (size_t)n);
+                to[i] = np_steps_letter(s, x, (int)(p - letter));
+            }
+            keep_below(s, operand(s, x, o), to, set, false);
+        }
+    }
+}
+static void keep_below(np_steps *s, const np_node *x, const int *axis, uint64_t set, bool root)
+{
+    int pass;
+    if (!root && np_steps_hot(s, x) && (np_is_sum(x) || x->op == NP_PARAM)) return;
+    if (!root && is_kept(s, x, axis, set, &pass) && add_temp(s, x, axis, pass))
+        return; /* its own nest asks again */
+    if (inside(s, x) && !np_loops_find(s->l, x)) keep_operands(s, x, axis, set);
+}
+static void find_temps(np_steps *s)
+{
+    for (int i = 0; i < s->nroots; i++) { /* it grows: what is kept is a root, too */
+        np_root r = s->root[i];
+        bool known =
+            r.kind != NP_ROOT_SUM && np_steps_hot(s, r.x) && np_is_sum(r.x); /* it was added up before */
+        if (!known) keep_below(s, r.x, r.axis, r.set, true);
+    }
+    int n = 0;
+    for (int i = 0; i < s->nroots; i++)
+        if (s->root[i].kind != NP_ROOT_TEMP || !s->spread[s->root[i].x->id]) s->root[n++] = s->root[i];
+    s->nroots = n;
+}
+
+/* ---- passes */
+/* The latest pass that reads the old value of state i, as far as x computes it in pass p: it moves there. */
+static bool read_late(np_steps *s, const np_node *x, const np_root *r, bool top)
+{
+    bool moved = false;
+    if (!np_steps_hot(s, x) || (!top && np_is_sum(x))) return false;
+    for (int i = 0; i < s->nroots && !top; i++)
+        if (s->root[i].kind == NP_ROOT_TEMP && s->root[i].x == x) return false;
+    for (int i = 0; i < s->nstates && !top; i++) /* it can be loaded when it was stored */
+        if (yielded(s, s->nouts + i) == x && x->op != NP_PARAM && r->pass > s->store[i]) return false;
+    if (x->op == NP_PARAM) {
+        for (int i = 0; i < s->nstates; i++) {
+            if (state(s, i) != x) continue;
+            int need = r->pass;
+            for (int j = 0; j < s->nroots; j++) { /* another nest of the pass: the state is stored after it */
+                const np_root *q = &s->root[j];
+                if (q->kind == NP_ROOT_STATE && q->which == i && q->set != r->set) need = r->pass + 1;
+            }
+            if (need > s->store[i]) s->store[i] = need, moved = true;
+        }
+        return moved;
+    }
+    for (int i = 0; i < x->nargs && inside(s, x); i++) moved |= read_late(s, operand(s, x, i), r, false);
+    return moved;
+}
+static void find_passes(np_steps *s)
+{
+    for (int i = 0; i < s->nstates; i++) s->store[i] = 0;
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (int i = 0; i < s->nroots; i++) {
+            np_root *r = &s->root[i];
+            if (r->kind == NP_ROOT_STATE) {
+                if (r->pass > s->store[r->which]) s->store[r->which] = r->pass, moved = true;
+                r->pass = s->store[r->which];
+            }
+            moved |= read_late(s, r->x, r, true);
+            if (r->pass >= s->npasses) s->npasses = r->pass + 1;
+        }
+    }
+    for (int i = 0; i < s->nroots; i++)
+        if (s->root[i].pass >= s->npasses) s->npasses = s->root[i].pass + 1;
+}
+
+/* ---- the code */
+/* Where state i lies while time runs: in place for one step, else in an array of the tile. */
+static void load_state(np_steps *s, int i)
+{
+    const np_node *init = s->scan->arg[s->seq + i], *x = state(s, i);
+    np_spot *home = np_loops_slot(s->l, s->scan, s->nouts + i);
+    const np_spot *from = np_loops_find(s->l, init);
+    int axis[NP_RANK];
+    for (int k = 0; k < x->type->rank; k++) axis[k] = np_steps_class(s, x, k);
+    s->state[i] = *home;
+    if (!s->once) s->state[i] = np_steps_local(s, x, axis, x->name);
+    if (s->once && from)
+        *np_loops_slot(s->l, x, 0) = *from;
+    else {
+        np_steps_copy(s, init, axis, NULL, &s->state[i]);
+        *np_loops_slot(s->l, x, 0) = s->state[i];
+    }
+}
+static void store_state(np_steps *s, int i)
+{
+    const np_node *x = state(s, i);
+    int axis[NP_RANK];
+    for (int k = 0; k < x->type->rank; k++) axis[k] = np_steps_class(s, x, k);
+    bool keeps = yielded(s, s->nouts + i) == x;
+    const np_spot *now = keeps ? np_loops_slot(s->l, x, 0) : &s->state[i],
+                  *home = np_loops_slot(s->l, s->scan, s->nouts + i);
+    if (!np_loops_same_spot(now, home)) np_steps_copy(s, x, axis, now, home);
+}
+/* All steps for the running indices of what is outside. */
+static void tile(np_steps *s)
+{
+    np_lower *l = s->l;
+    np_node *loop = NULL;
+    const np_node *scan = s->scan;
+    for (int i = 0; i < s->nroots; i++) s->root[i].was = l->slot[s->root[i].x->id];
+    for (int i = 0; i < s->nstates; i++) load_state(s, i);
+    if (!s->once) np_steps_pass(s, -1);
+    np_loops_begin_item(l);
+    np_node *t = np_loops_int(l, 0);
+    if (!s->once) {
+        int v = np_loops_var(l, scan->attr[1]);
+        loop = np_loops_open(l, v);
+        t = l->var[v].at;
+        if (np_dim_is(scan->attr[2], 1)) {
+            np_node *last = np_loops_dim(l, np_dim_sub(l->cx, scan->attr[1], np_dim_const(l->cx, 1)));
+            t = np_loops_op2(l, NP_SUB, last, t);
+        }
+    }
+    l->time[scan->id] = t;
+    for (int i = 0; i < s->nouts; i++) s->out[i] = np_loops_row(np_loops_slot(l, scan, i), t);
+    for (int p = 0; p < s->npasses; p++) np_steps_pass(s, p);
+    if (loop) np_loops_close(l, loop);
+    for (int i = 0; i < s->nstates; i++) store_state(s, i);
+    for (int i = 0; i < s->nstates; i++) *np_loops_slot(l, state(s, i), 0) = (np_spot){0};
+    for (int i = s->nroots - 1; i >= 0; i--) l->slot[s->root[i].x->id] = s->root[i].was;
+}
+/* Loops over classes c.. that are outside, then over blocks of lanes. */
+static void around(np_steps *s, int c)
+{
+    np_lower *l = s->l;
+    while (c < s->nclasses && (!s->class[c].outside || c == s->lane)) c++;
+    if (c < s->nclasses) {
+        np_loops_begin_item(l);
+        int v = np_loops_var(l, s->class[c].n);
+        np_node *loop = np_loops_open(l, v);
+        s->class[c].ix = np_loops_ix_node(l, l->var[v].at, 0);
+        around(s, c + 1);
+        np_loops_close(l, loop);
+        return;
+    }
+    np_class *lane = s->lane >= 0 && s->class[s->lane].outside ? &s->class[s->lane] : NULL;
+    int64_t n = lane ? count(lane->n) : 0, w = s->width;
+    if (!lane || n == w) {
+        if (lane) lane->ix = NULL;
+        tile(s);
+        return;
+    }
+    np_loops_begin_item(l);
+    int v = np_loops_var(l, np_dim_const(l->cx, n / w * w));
+    l->var[v].step = np_dim_const(l->cx, w);
+    np_node *loop = np_loops_open(l, v);
+    lane->ix = np_loops_ix_node(l, l->var[v].at, 0);
+    tile(s);
+    np_loops_close(l, loop);
+    if (n % w == 0) return;
+    s->width = n % w;
+    lane->ix = np_loops_ix_node(l, np_loops_int(l, n / w * w), 0);
+    tile(s);
+    s->width = w;
+}
+
+bool np_loops_time(np_lower *l, const np_node *scan)
+{
+    np_steps s = {
+        .l = l, .scan = scan, .body = scan->body[0], .seq = (int)scan->attr[0]->k, .lane = -1, .width = 1};
+    s.nstates = scan->nargs - s.seq;
+    s.nouts = s.body->last->nargs - s.nstates;
+    s.once = np_dim_is(scan->attr[1], 1);
+    if (s.nstates == 0) return false;
+    uint32_t n = l->old->nnodes + 1;
+    s.mark = np_arena_array(&l->mem, n, sizeof *s.mark);
+    s.timed = np_arena_array(&l->mem, n, sizeof *s.timed);
+    s.yields = np_arena_array(&l->mem, n, sizeof *s.yields);
+    s.spread = np_arena_array(&l->mem, n, sizeof *s.spread);
+    s.level = np_arena_array(&l->mem, n, sizeof *s.level);
+    s.store = np_arena_array(&l->mem, (size_t)s.nstates, sizeof *s.store);
+    s.state = np_arena_array(&l->mem, (size_t)s.nstates, sizeof *s.state);
+    s.out = np_arena_array(&l->mem, (size_t)s.nouts + 1, sizeof *s.out);
+    if (!find_classes(&s) || !choose_outside(&s) || !find_roots(&s)) return false;
+    find_temps(&s);
+    find_passes(&s);
+    around(&s, 0);
+    return true;
+}

@@ -1,0 +1,68 @@
+/* Shared by the files of fast scans (loops_time.c, loops_nest.c), and by no one else. */
+#ifndef NP_LOOPS_TIME_H
+#define NP_LOOPS_TIME_H
+
+#include "loops.h"
+
+enum { NP_MAXCLASSES = 60, NP_MAXROOTS = 96, NP_MAXLETTERS = 16 };
+/* An axis that values of a body share: whatever touches what comes from the states has the same index there. */
+typedef struct np_class {
+    const np_dim *n;
+    int place; /* in the largest state; behind all of its axes where it has none */
+    bool summed;
+    bool outside;    /* a loop around time */
+    const np_ix *ix; /* its index in the code being written */
+} np_class;
+/* What a step computes for good: a sum, the next value of a state, an output, or a value that is kept because a
+ * nest with more loops reads it. */
+typedef enum { NP_ROOT_TEMP, NP_ROOT_SUM, NP_ROOT_STATE, NP_ROOT_OUT } np_rootkind;
+typedef struct np_root {
+    np_rootkind kind;
+    const np_node *x;
+    int which;         /* state or output */
+    int pass;          /* -1: once, before time */
+    int axis[NP_RANK]; /* class of each axis of x, -1: it has one index */
+    uint64_t set;      /* loops of its nest, by class */
+    uint64_t sum;      /* those over which it adds up */
+    bool lane_sum;     /* lanes are parts of it: chosen when its nest is written */
+    np_spot acc;       /* its accumulators, then the sum */
+    np_spot was;       /* where x lies outside the scan */
+    np_node *value;    /* in the nest being written */
+} np_root;
+typedef struct np_steps {
+    np_lower *l;
+    const np_node *scan;
+    const np_block *body;
+    int seq, nstates, nouts;
+    bool once;           /* one step: no loop over time, and states stay where they are */
+    unsigned char *mark; /* by id */
+    bool *timed;         /* by id: differs from step to step */
+    bool *yields;        /* by id: the body yields it */
+    bool *spread;        /* by id: read in more than one way, so that no part of it can stand for it */
+    int *level;          /* by id: how many sums stand one after the other before it */
+    int *link;           /* classes while they are found: by id and axis or letter */
+    int nclasses, slot[NP_MAXCLASSES];
+    np_class class[NP_MAXCLASSES];
+    int lane; /* class whose elements are side by side, or -1 */
+    int64_t width;
+    int nroots, npasses;
+    np_root root[NP_MAXROOTS];
+    int *store;           /* by state: the pass in which it is stored */
+    np_spot *state, *out; /* where states and outputs lie in the code being written */
+} np_steps;
+
+/* ---- loops_time.c: classes, roots, passes. */
+const np_node *np_steps_through(np_lower *l,
+                                const np_node *x);      /* groups that are not stored, to what they yield */
+bool np_steps_hot(const np_steps *s, const np_node *x); /* comes from a state */
+int np_steps_class(const np_steps *s, const np_node *x, int axis);
+int np_steps_letter(const np_steps *s, const np_node *x,
+                    int i); /* class of a letter (contraction) or the axis (reduction) */
+int np_steps_letters(const np_node *x, char *letter); /* the letters of a sum; how many */
+/* ---- loops_nest.c: the nests of one pass (-1: what is computed before time). */
+void np_steps_pass(np_steps *s, int pass);
+/* The tile's part of x from where it is computed, or to `to`, as loops. */
+void np_steps_copy(np_steps *s, const np_node *x, const int *axis, const np_spot *from, const np_spot *to);
+np_spot np_steps_local(np_steps *s, const np_node *x, const int *axis, np_str name);
+
+#endif
