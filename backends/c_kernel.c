@@ -13,6 +13,7 @@
 
 /* Letters of an expression that is part of another, and of one that is all of a statement but its target. */
 enum { LONGEST = 64, WIDTH = 110 };
+enum { MANY = 256 }; /* elements that no registers hold */
 
 /* ---- names */
 static bool in_scope(const np_ckernel *k, const char *s)
@@ -389,14 +390,18 @@ static void cond(np_ckernel *k, const np_node *n)
     }
     line(k, "}");
 }
+/* An array that no registers hold is reached through a pointer of its own: gcc keeps sums in registers beside it then. */
 static void local_array(np_ckernel *k, const np_node *n)
 {
     int64_t count = 1, d;
     for (int i = 0; i < n->type->rank; i++) count *= np_dim_int(n->type->dim[i], &d) ? d : 0;
     k->var[n->id] = name(k, n->name, "acc");
     const char *shape = np_cshape(k->mem, k->file->cx, n->type);
-    line(k, "%s %s[%lld];%s%s%s", np_ctype(n->type->dtype), k->var[n->id], (long long)(count ? count : 1),
-         n->type->rank > 1 ? " /* " : "", n->type->rank > 1 ? shape : "", n->type->rank > 1 ? " */" : "");
+    const char *type = np_ctype(n->type->dtype), *array = k->var[n->id];
+    if (count > MANY) array = name(k, np_ctext(k->mem, "%s_", array), "tile");
+    line(k, "%s %s[%lld];%s%s%s", type, array, (long long)(count ? count : 1), n->type->rank > 1 ? " /* " : "",
+         n->type->rank > 1 ? shape : "", n->type->rank > 1 ? " */" : "");
+    if (count > MANY) line(k, "%s *restrict %s = %s;", type, k->var[n->id], array);
 }
 static void block(np_ckernel *k, const np_block *b)
 {

@@ -33,7 +33,7 @@ static void probe(np_target *t)
     }
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")) t->lanes = 64;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")) t->lanes = 64, t->rows = 6;
 #endif
 }
 const np_target *np_target_find(np_cx *cx, const char *name)

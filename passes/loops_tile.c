@@ -268,7 +268,14 @@ static void row_loops(tile *t, int axis)
     }
     const np_dim *whole = np_dim_mul(l->cx, np_dim_floor(l->cx, d, rows), np_dim_const(l->cx, rows));
     row_steps(t, axis, zero, whole, rows);
-    if (rows > 1 && whole != d) row_steps(t, axis, whole, d, 1);
+    for (int64_t left = rows; whole != d && left > 1;) { /* those that are left over: at once if they can be counted */
+        int64_t least = left > 2 ? 2 : 1, done;
+        left = np_dim_int(d, &n) && np_dim_int(whole, &done) ? n - done : least;
+        const np_dim *end = np_dim_mul(l->cx, np_dim_floor(l->cx, d, left), np_dim_const(l->cx, left));
+        if (np_dim_int(d, &n)) end = d;
+        row_steps(t, axis, whole, end, left);
+        whole = end;
+    }
     t->rows[axis] = rows;
 }
 /* How many rows share a block: small axes next to the lanes are held whole, and one more is cut. */
@@ -285,7 +292,9 @@ static void choose_rows(tile *t)
             if (n == 0) t->rows[k] = 1;
             continue;
         }
-        t->rows[k] = room < t->l->k->rows ? room : t->l->k->rows;
+        int64_t most = room < t->l->k->rows ? room : t->l->k->rows;
+        if (np_dim_int(t->root->type->dim[k], &n)) most = (n + (n + most - 1) / most - 1) / ((n + most - 1) / most); /* alike */
+        t->rows[k] = most;
         room = 1;
     }
 }
