@@ -1,18 +1,293 @@
-/* chunk: how many steps of a recurrence are computed as one block. With chunk 1
- * every scan keeps its step form, one step after the other, whatever its length;
- * that form is always right, and a note says which scans have it. */
-#include "passes.h"
+/* chunk: TENSOR to TENSOR. Takes scans over time; gives, for each whose step is
+ * affine in its states, a scan over blocks of steps that does the same with
+ * contractions. Keeps every result.
+ *
+ * The states of a scan are sorted into parts that need one another (strongly
+ * connected by who is computed from whom; states that are added to each other
+ * belong together). Part after part is read as linear forms (affine.c) and
+ * written in its blocked form (chunk_block.c), or as a scan step by step
+ * (chunk_step.c); what depends on no state of a part is computed for all steps at
+ * once (lift.c), before it or after it. So a scan with gates, a normaliser and a
+ * matrix becomes several, each in the form that serves it.
+ *
+ * What stays step by step, with a note that says why: what is not affine, states
+ * whose every element has its own decay (there is no score matrix worth having),
+ * and everything where blocks do not pay. */
+#include "chunk.h"
 
-static void note_scan(void *env, const np_node *n)
+#include <string.h>
+
+enum { MAXSTATES = 32, MAXPARTS = 32, PENDING = 16 };
+typedef struct done { /* a scan that was rewritten, and its results */
+    const np_node *scan;
+    np_node **result;
+    struct done *next;
+} done;
+typedef struct chunker {
+    const np_knobs *k;
+    np_arena mem;
+    done *list;
+} chunker;
+typedef struct work { /* one scan */
+    chunker *c;
+    np_lift lift;
+    np_depend dep;
+    int seq, nstates, nouts, nparts;
+    uint32_t part[MAXPARTS], needs[MAXPARTS]; /* states of each part; states that it needs beside them */
+    np_node *final[MAXSTATES];
+    np_blocked pending[PENDING];
+    uint32_t pending_states, pending_steps, finished;
+    int npending, nblocked;
+    int64_t size; /* of the chunks of what is pending */
+    bool ok;
+} work;
+
+/* ---- parts */
+static void sort_parts(work *w)
 {
-    const np_fn *f = env;
-    int64_t seq = 0;
-    if (n->op != NP_SCAN || !np_dim_int(n->attr[0], &seq) || seq == n->nargs) return; /* a map has no order */
-    np_note(f->cx, n->loc, "scan over %s in @%s: step form (chunk 1)", np_dim_str(f->cx, n->attr[1]), f->name);
+    const np_node *scan = w->lift.scan;
+    const np_block *body = scan->body[0];
+    uint32_t to[MAXSTATES] = {0}, taken = 0;
+    int n = w->nstates;
+    for (int i = 0; i < n; i++) {
+        const np_node *next = body->last->arg[w->nouts + i];
+        to[i] |= w->dep.any[next->id];
+        for (int j = 0; j < n; j++) /* added to one another */
+            if (j != i && (w->dep.form[next->id] >> j & 1) &&
+                scan->arg[w->seq + i]->type == scan->arg[w->seq + j]->type)
+                to[i] |= (uint32_t)1 << j, to[j] |= (uint32_t)1 << i;
+    }
+    for (int k = 0; k < n; k++)
+        for (int i = 0; i < n; i++)
+            if (to[i] >> k & 1) to[i] |= to[k];
+    while (taken != (n == 32 ? ~(uint32_t)0 : ((uint32_t)1 << n) - 1)) {
+        for (int i = 0; i < n; i++) {
+            uint32_t own = (uint32_t)1 << i;
+            if (taken & own) continue;
+            for (int j = 0; j < n; j++)
+                if ((to[i] >> j & 1) && (to[j] >> i & 1)) own |= (uint32_t)1 << j;
+            if (to[i] & ~own & ~taken) continue; /* something else first */
+            w->part[w->nparts] = own;
+            w->needs[w->nparts++] = to[i] & ~own;
+            taken |= own;
+        }
+    }
+}
+
+/* ---- what pays */
+static double volume(const np_affine *a, const char *letters)
+{
+    double v = 1;
+    for (; *letters; letters++) {
+        int64_t lo, hi;
+        np_dim_range(a->l.dim[(int)*letters], &lo, &hi);
+        v *= (double)(hi < 1 ? 1 : hi);
+    }
+    return v;
+}
+static bool has_steps(const np_affine *a)
+{
+    for (int f = 0; f < a->nwrites; f++)
+        if (a->write[f].reads) return true;
+    return a->decay == NP_DECAY_VALUE;
+}
+/* Multiply-adds of a step for one index of the batch: in the step form, and in chunks of c. */
+static double step_work(const np_affine *a)
+{
+    double kv = volume(a, a->key) * volume(a, a->value) * volume(a, a->held);
+    return kv * (a->nreads + a->nwrites + (a->decay != NP_DECAY_NONE)) * a->nstates;
+}
+static double chunk_work(const np_affine *a, double c)
+{
+    double k = volume(a, a->key), v = volume(a, a->value) * volume(a, a->held),
+           pairs = a->nreads * a->nwrites;
+    double table = a->decay == NP_DECAY_KEY     ? 2 * k * a->nwrites
+                   : a->decay == NP_DECAY_VALUE ? v * a->nwrites
+                                                : a->nstates;
+    return k * v * (a->nreads + a->nwrites) * a->nstates + c * (pairs * (k + v) + table);
+}
+static bool fits(const np_affine *a)
+{
+    bool good = strlen(a->axes) + 2 <= NP_RANK;
+    for (int e = 0; e < a->nreads; e++) good &= strlen(a->read[e].axes) + 2 <= NP_RANK;
+    return good;
+}
+/* The chunk for this recurrence; 1: step by step, and why. */
+static int64_t choose(const work *w, const np_affine *a, const char **why)
+{
+    int64_t lo, hi, c = w->c->k->chunk;
+    np_dim_range(w->lift.n, &lo, &hi);
+    *why = "";
+    if (!a->key[0]) return *why = "element by element: there are no scores to block", 1;
+    if (!fits(a)) return *why = "it has too many axes", 1;
+    if (c == 0) {
+        c = has_steps(a) || a->decay == NP_DECAY_KEY ? 16 : 32;
+        if (volume(a, a->key) * volume(a, a->value) * volume(a, a->held) < 256)
+            return *why = "a small state is as fast step by step", 1;
+    }
+    return c < hi ? c : hi;
+}
+
+/* ---- notes */
+static const char *decay_text(np_decay d)
+{
+    static const char *const text[] = {
+        "no decay", "a decay for each head", "a decay for each channel of the key",
+        "a decay for each channel of the value", "states that are mixed by numbers for each head"};
+    return text[d];
+}
+static void note_block(const work *w, const np_affine *a, int64_t c)
+{
+    int solved = 0;
+    for (int f = 0; f < a->nwrites; f++) solved += a->write[f].reads;
+    np_str after =
+        solved ? np_str_fmt(w->lift.rw->b->cx, ", %d of them after reads of the same step", solved) : "";
+    np_note(w->lift.rw->b->cx, w->lift.scan->loc,
+            "scan over %s in @%s, state %s: %d read%s, %d write%s%s, %s; in chunks of %d steps, %.2g times "
+            "the multiply-adds of the step form",
+            np_dim_str(w->lift.rw->b->cx, w->lift.n), w->lift.rw->b->fn->name,
+            a->state[0]->name ? a->state[0]->name : "", a->nreads, a->nreads == 1 ? "" : "s", a->nwrites,
+            a->nwrites == 1 ? "" : "s", after, decay_text(a->decay), (int)c,
+            chunk_work(a, (double)c) / step_work(a));
+}
+static void note_step(const work *w, const np_node *state, const np_node *where, const char *why)
+{
+    np_cx *cx = w->lift.rw->b->cx;
+    np_text t = {0};
+    if (where && where->op != NP_SCAN && where->op != NP_PARAM) np_print_node(&t, where);
+    np_note(cx, where ? where->loc : w->lift.scan->loc,
+            "scan over %s in @%s, state %s: step form (chunk 1): %s%s%s", np_dim_str(cx, w->lift.n),
+            w->lift.rw->b->fn->name, state->name ? state->name : "", why, t.s ? ": " : "", t.s ? t.s : "");
+    np_text_free(&t);
+}
+
+/* ---- one scan */
+static void flush(work *w)
+{
+    if (w->npending && w->ok) {
+        const np_node *scan = w->lift.scan;
+        np_cx *cx = w->lift.rw->b->cx;
+        np_frames s = {.b = w->lift.rw->b, .T = w->lift.n, .c = w->size, .back = np_dim_is(scan->attr[2], 1)};
+        s.chunks = np_dim_ceil(cx, w->lift.n, w->size);
+        s.b->loc = scan->loc;
+        np_chunk_block(&s, w->pending, w->npending);
+        for (int q = 0; q < w->npending; q++)
+            for (int i = 0, k = 0; i < w->nstates; i++)
+                if (k < w->pending[q].a->nstates &&
+                    scan->body[0]->param[w->seq + i] == w->pending[q].a->state[k])
+                    w->final[i] = w->pending[q].final[k++];
+        w->finished |= w->pending_states;
+        w->nblocked += w->npending;
+    }
+    w->npending = 0;
+    w->pending_states = 0;
+    if (w->pending_steps && w->ok) {
+        w->ok = np_chunk_steps(&w->lift, &w->dep, w->pending_steps, w->finished, w->final);
+        w->finished |= w->pending_steps;
+    }
+    w->pending_steps = 0;
+}
+static bool joins(const work *w, const np_affine *a, int64_t c)
+{
+    if (!w->npending) return true;
+    const np_affine *first = w->pending[0].a;
+    if (w->npending == PENDING || c != w->size || strcmp(first->batch, a->batch) != 0) return false;
+    for (const char *p = a->batch; *p; p++)
+        if (a->l.dim[(int)*p] != first->l.dim[(int)*p]) return false;
+    return true;
+}
+static void do_part(work *w, int q)
+{
+    np_rw *rw = w->lift.rw;
+    const np_node *scan = w->lift.scan;
+    if (w->needs[q] & (w->pending_states | w->pending_steps)) flush(w);
+    if (!w->ok) return;
+    np_affine *a = np_arena_alloc(&w->c->mem, sizeof *a);
+    *a = (np_affine){.lift = &w->lift};
+    a->form = np_arena_array(&w->c->mem, rw->old->nnodes + 1, sizeof *a->form);
+    w->lift.no = NULL;
+    const char *why = NULL;
+    int64_t c = 1;
+    if (np_affine_read(a, scan, w->part[q], &w->dep, rw->live))
+        c = choose(w, a, &why);
+    else
+        why = a->no;
+    if (c == 1) {
+        if (!(w->c->k->chunk == 1)) note_step(w, a->state[0], a->no ? a->where : NULL, why);
+        if (w->npending && (w->needs[q] & w->pending_states)) flush(w);
+        w->pending_steps |= w->part[q];
+        return;
+    }
+    note_block(w, a, c);
+    if (!joins(w, a, c)) flush(w);
+    w->size = c;
+    np_blocked *r = &w->pending[w->npending++];
+    *r = (np_blocked){.a = a};
+    for (int i = 0, k = 0; i < w->nstates; i++)
+        if (w->part[q] >> i & 1) r->start[k++] = np_rewrite_get(rw, scan->arg[w->seq + i]);
+    w->pending_states |= w->part[q];
+}
+static bool results(work *w, np_node **result)
+{
+    const np_node *scan = w->lift.scan, *yield = scan->body[0]->last;
+    np_build *b = w->lift.rw->b;
+    for (int i = 0; i < w->nouts; i++) {
+        np_node *x = np_lift_get(&w->lift, yield->arg[i]);
+        if (!x) {
+            note_step(w, yield->arg[i], w->lift.no, "its output cannot be computed for all steps at once");
+            return false;
+        }
+        result[i] = w->lift.timed[yield->arg[i]->id] ? x : np_build_expand(b, x, 0, w->lift.n);
+    }
+    for (int i = 0; i < w->nstates; i++) result[w->nouts + i] = w->final[i];
+    return true;
+}
+static np_node *block(chunker *c, np_rw *rw, const np_node *scan)
+{
+    np_block *body = scan->body[0];
+    work w = {.c = c, .seq = (int)scan->attr[0]->k, .ok = true};
+    w.nstates = scan->nargs - w.seq;
+    w.nouts = body->last->nargs - w.nstates;
+    w.lift = (np_lift){.rw = rw, .scan = scan, .n = scan->attr[1]};
+    w.lift.whole = np_arena_array(&c->mem, rw->old->nnodes + 1, sizeof *w.lift.whole);
+    w.lift.timed = np_arena_array(&c->mem, rw->old->nnodes + 1, sizeof *w.lift.timed);
+    np_affine_depend(rw->old, scan, &w.dep, &c->mem);
+    sort_parts(&w);
+    for (int q = 0; q < w.nparts; q++) do_part(&w, q);
+    if (w.nblocked + w.npending == 0) return NULL;
+    flush(&w);
+    done *d = np_arena_alloc(&c->mem, sizeof *d);
+    d->scan = scan;
+    d->result = np_arena_array(&c->mem, (size_t)(w.nouts + w.nstates), sizeof *d->result);
+    if (!w.ok || !results(&w, d->result)) return NULL;
+    d->next = c->list;
+    c->list = d;
+    return d->result[0];
+}
+
+static np_node *rule(np_rw *rw, const np_node *n, np_node *const *arg)
+{
+    chunker *c = rw->env;
+    int64_t lo, hi;
+    (void)arg;
+    if (n->op == NP_PICK)
+        for (done *d = c->list; d; d = d->next)
+            if (d->scan == n->arg[0]) return d->result[(int)n->attr[0]->k];
+    if (n->op != NP_SCAN) return NULL;
+    int nstates = n->nargs - (int)n->attr[0]->k;
+    np_dim_range(n->attr[1], &lo, &hi);
+    if (nstates == 0 || hi <= 1) return NULL; /* a map has no order */
+    if (c->k->chunk == 1 || nstates > MAXSTATES) {
+        np_note(rw->b->cx, n->loc, "scan over %s in @%s: step form (chunk 1)",
+                np_dim_str(rw->b->cx, n->attr[1]), rw->b->fn->name);
+        return NULL;
+    }
+    return block(c, rw, n);
 }
 np_fn *np_chunk_run(const np_fn *f, const np_knobs *k)
 {
-    (void)k;
-    np_fn_walk(f, note_scan, (void *)f);
-    return np_fn_copy(f);
+    chunker c = {.k = k};
+    np_fn *now = np_rewrite(f, rule, &c);
+    np_arena_free(&c.mem);
+    return now;
 }

@@ -1,0 +1,69 @@
+/* A scan's body as linear forms of its states: what the body of any mixer says,
+ * in one shape. With S_i the states before a step, b_f the values written, r_e the reads:
+ *
+ *   r_e  = sum over K of  sum_i read[e].a[i] S_i  +  sum_f same(e, f) b_f
+ *   b_f  = write[f].b + sum_e write[f].c[e] r_e
+ *   S_i' = sum_j mix[i][j] S_j + sum_f write[f].post[i] w_f b_f
+ *
+ * All coefficients are labelled tensors over all steps (letter t) and axes of
+ * the state ('a', 'b', .. by position). */
+#ifndef NP_AFFINE_H
+#define NP_AFFINE_H
+
+#include "label.h"
+#include "lift.h"
+
+enum { NP_STATES = 6, NP_WRITES = 10, NP_READS = 10 };
+typedef struct np_write {
+    const np_node *y;          /* what is added to the state */
+    char at[NP_RANK + 1];      /* letters of its axes */
+    np_lab w, b, c[NP_READS];
+    np_lab post[NP_STATES];    /* how it enters each state */
+    bool reads;                /* some c is not zero */
+} np_write;
+typedef struct np_read {
+    const np_node *at;         /* whose value it is; of what stands for a whole state: that */
+    char axes[NP_RANK + 1];    /* letters of its axes */
+    np_lab a[NP_STATES];
+    np_lab same[NP_WRITES];    /* how it sees what the same step has written */
+} np_read;
+typedef enum {
+    NP_DECAY_NONE,
+    NP_DECAY_SCALAR, /* the same for a whole head */
+    NP_DECAY_KEY,    /* for each channel that reads sum over */
+    NP_DECAY_VALUE,  /* for each channel that they keep */
+    NP_DECAY_MIX     /* several states are mixed, by numbers that are the same for a whole head */
+} np_decay;
+typedef struct np_affine {
+    np_lift *lift;
+    np_label l;
+    const bool *of;            /* by old id: a parameter that is one of the states, in order of `state` */
+    int nstates, nwrites, nreads;
+    const np_node *state[NP_STATES], *next[NP_STATES];
+    np_write write[NP_WRITES];
+    np_read read[NP_READS];
+    np_lab mix[NP_STATES][NP_STATES];
+    char axes[NP_RANK + 1];    /* of the states; each is one of four kinds: */
+    char key[NP_RANK + 1];     /* summed by reads */
+    char value[NP_RANK + 1];   /* kept by reads */
+    char held[NP_RANK + 1];    /* kept by reads, and decays differ along it */
+    char batch[NP_RANK + 1];   /* in everything: one recurrence for each index */
+    np_decay decay;
+    const char *no;            /* why not, and where */
+    const np_node *where;
+    struct np_form **form;     /* private, by old id */
+    const char *state_like;    /* by old id: kinds, see affine.c */
+    char fresh;                /* next unused letter */
+} np_affine;
+
+/* How values of the body depend on states, for every old id: bit i, state i of the scan. */
+typedef struct np_depend {
+    uint32_t *any;  /* in any way */
+    uint32_t *form; /* is state-like: the state itself, scaled, moved or added to */
+} np_depend;
+void np_affine_depend(const np_fn *f, const np_node *scan, np_depend *d, np_arena *mem);
+
+/* Reads the part of the body that belongs to the states in `mask`. */
+bool np_affine_read(np_affine *a, const np_node *scan, uint32_t mask, const np_depend *d, const bool *live);
+
+#endif

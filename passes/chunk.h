@@ -1,0 +1,46 @@
+/* Shared by the files of `chunk`, and by no one else. */
+#ifndef NP_CHUNK_H
+#define NP_CHUNK_H
+
+#include "affine.h"
+
+/* ---- chunk_frame.c: scans that are being written one inside the other, and how
+ * a labelled tensor from outside is seen inside. */
+typedef enum { NP_FRAME_MAP, NP_FRAME_CHUNKS, NP_FRAME_STEPS } np_framekind;
+typedef struct np_frame {
+    np_framekind kind;
+    np_node *scan;
+    np_block *outside;
+    char letter; /* what it runs over; CHUNKS: t is cut */
+} np_frame;
+enum { NP_FRAMES = NP_RANK + 4 };
+typedef struct np_frames {
+    np_build *b;
+    np_label *l;              /* of the recurrence that is being written */
+    np_frame frame[NP_FRAMES];
+    int n;
+    np_block *home;           /* where the scan stood */
+    const np_dim *T, *chunks; /* steps, and how many chunks of them */
+    int64_t c;                /* steps of a chunk */
+    bool back;
+    struct np_seen *seen;
+} np_frames;
+/* Opens a scan over a letter; state: operands that are carried, in the block outside. */
+np_node *np_frame_open(np_frames *s, np_framekind kind, char letter, int nstates, np_node *const *state);
+np_node *np_frame_close(np_frames *s, int nyields, np_node *const *yield);
+np_lab np_frame_see(np_frames *s, np_lab x);
+bool np_frame_ragged(const np_frames *s); /* may the last chunk have fewer steps? */
+
+/* ---- chunk_block.c: the blocked form of recurrences that do not need one another. */
+typedef struct np_blocked {
+    np_affine *a;
+    np_node *start[NP_STATES], *final[NP_STATES]; /* of the new function */
+} np_blocked;
+void np_chunk_block(np_frames *s, np_blocked *r, int n);
+
+/* ---- chunk_step.c: the part of a scan that belongs to the states in `mask` as a
+ * scan of its own; `done`: states whose reads are lifted already. Gives the final
+ * states (by index) and lifts what others need. False: something could not be lifted. */
+bool np_chunk_steps(np_lift *l, const np_depend *d, uint32_t mask, uint32_t done, np_node **final);
+
+#endif

@@ -1,0 +1,141 @@
+/* Scans inside scans while a blocked form is written: maps over heads, the scan
+ * over chunks, short scans over the steps of a chunk. A labelled tensor from
+ * outside is seen inside as the slice that belongs to the running index of each
+ * level. Elementwise values are computed inside from the slices of their
+ * operands, so that they never lie in memory as a whole; each operation stands as
+ * far out as its operands allow. */
+#include "chunk.h"
+
+#include <string.h>
+
+typedef struct np_seen { /* a value that was asked for: what it is inside of the levels that are open */
+    const np_node *n;
+    char axes[NP_RANK + 1];
+    const np_node *level;
+    np_lab is;
+    struct np_seen *next;
+} np_seen;
+
+bool np_frame_ragged(const np_frames *s)
+{
+    return np_dim_mul(s->b->cx, s->chunks, np_dim_const(s->b->cx, s->c)) != s->T;
+}
+np_node *np_frame_open(np_frames *s, np_framekind kind, char letter, int nstates, np_node *const *state)
+{
+    np_cx *cx = s->b->cx;
+    const np_dim *n = kind == NP_FRAME_CHUNKS  ? s->chunks
+                      : kind == NP_FRAME_STEPS ? np_dim_const(cx, s->c)
+                                               : s->l->dim[(int)letter];
+    bool back = s->back && kind != NP_FRAME_MAP;
+    if (s->n == NP_FRAMES) np_bug(cx, "more than %d scans inside one another", NP_FRAMES);
+    np_frame *v = &s->frame[s->n++];
+    *v = (np_frame){.kind = kind, .letter = letter, .outside = s->b->at};
+    v->scan = np_build_open(s->b, NP_SCAN, nstates, state,
+                            &(np_extra){.attr = {np_dim_const(cx, 0), n, np_dim_const(cx, back)}});
+    return v->scan;
+}
+np_node *np_frame_close(np_frames *s, int nyields, np_node *const *yield)
+{
+    return np_build_close(s->b, s->frame[--s->n].scan, nyields, yield);
+}
+
+/* x with the letter in front, and its axes then. */
+static np_node *in_front(np_build *b, np_node *n, char *axes, char letter)
+{
+    char order[NP_RANK + 2] = {letter, 0}, spec[2 * NP_RANK + 6];
+    np_label_keep(order + 1, axes, order, false);
+    snprintf(spec, sizeof spec, "%s->%s", axes, order);
+    strcpy(axes, order);
+    return np_build_permute(b, n, spec);
+}
+/* Time cut into chunks, which stand in front; steps that are missing in the last one read 0. */
+static np_node *cut(np_frames *s, np_node *n, char *axes)
+{
+    np_cx *cx = s->b->cx;
+    int k = (int)(strchr(axes, 't') - axes);
+    const np_dim *c = np_dim_const(cx, s->c), *more = np_dim_sub(cx, np_dim_mul(cx, s->chunks, c), s->T);
+    if (!np_dim_is(more, 0))
+        n = np_build_op(s->b, NP_PAD, 1, &n,
+                        &(np_extra){.attr = {np_dim_const(cx, k), np_dim_const(cx, 0), more}});
+    n = np_build_split(s->b, n, k, c);
+    memmove(axes + k + 1, axes + k, strlen(axes + k) + 1);
+    axes[k] = 'z';
+    return in_front(s->b, n, axes, 'z');
+}
+static np_lab feed(np_frames *s, int level, np_lab x)
+{
+    if (level == 0) return x;
+    np_frame *v = &s->frame[level - 1];
+    if (np_block_encloses(v->scan->body[0], x.n->in)) return x;
+    x = feed(s, level - 1, x);
+    if (!strchr(x.axes, v->letter)) return x;
+    char axes[NP_RANK + 2];
+    np_block *here = s->b->at;
+    strcpy(axes, x.axes);
+    s->b->at = v->outside;
+    np_node *n = v->kind == NP_FRAME_CHUNKS ? cut(s, x.n, axes) : in_front(s->b, x.n, axes, v->letter);
+    if (!n->name) n->name = x.n->name;
+    s->b->at = here;
+    return np_label_of(np_build_feed(s->b, v->scan, n), axes + 1);
+}
+
+static np_block *deepest(np_block *at, int n, const np_lab *x)
+{
+    for (int i = 0; i < n; i++)
+        if (x[i].n && np_block_depth(x[i].n->in) > np_block_depth(at)) at = x[i].n->in;
+    return at;
+}
+static np_lab see(np_frames *s, np_lab x);
+static np_lab elementwise(np_frames *s, np_lab x)
+{
+    np_lab arg[3], r;
+    np_block *here = s->b->at;
+    for (int i = 0; i < x.n->nargs; i++) arg[i] = see(s, np_label_of(x.n->arg[i], x.axes));
+    s->b->at = deepest(s->home, x.n->nargs, arg);
+    s->b->loc = x.n->loc;
+    if (x.n->op == NP_CAST)
+        r = np_label_of(np_build_cast(s->b, arg[0].n, x.n->type->dtype), arg[0].axes);
+    else
+        r = np_label_op(s->l, x.n->op, x.n->nargs, arg);
+    if (!r.n->name) r.n->name = x.n->name;
+    s->b->at = here;
+    return r;
+}
+static np_lab look(np_frames *s, np_lab x)
+{
+    char to[NP_RANK + 1];
+    int k = x.n->op == NP_EXPAND ? (int)x.n->attr[0]->k : 0;
+    size_t rank = strlen(x.axes);
+    if (!np_block_encloses(x.n->in, s->home)) return feed(s, s->n, x);
+    switch (x.n->op) {
+    case NP_CONST:
+        if (x.n->data) return feed(s, s->n, x);
+        return np_label_of(np_build_num(s->b, np_type_scalar(s->b->cx, x.n->type->dtype), x.n->num), "");
+    case NP_EXPAND:
+        memcpy(to, x.axes, sizeof to);
+        memmove(to + k, to + k + 1, rank - (size_t)k);
+        return see(s, np_label_of(x.n->arg[0], to));
+    case NP_PERMUTE: {
+        const char *in = x.n->sym, *out = strstr(in, "->") + 2;
+        for (size_t i = 0; i < rank; i++) to[i] = x.axes[strchr(out, in[i]) - out];
+        to[rank] = 0;
+        return see(s, np_label_of(x.n->arg[0], to));
+    }
+    default: return np_is_elem(x.n) && x.n->nargs <= 3 ? elementwise(s, x) : feed(s, s->n, x);
+    }
+}
+static np_lab see(np_frames *s, np_lab x)
+{
+    const np_node *level = s->frame[s->n - 1].scan;
+    for (np_seen *p = s->seen; p; p = p->next)
+        if (p->n == x.n && p->level == level && strcmp(p->axes, x.axes) == 0) return p->is;
+    np_seen *p = np_arena_alloc(&s->b->fn->mem, sizeof *p);
+    *p = (np_seen){.n = x.n, .level = level, .is = look(s, x)};
+    memcpy(p->axes, x.axes, sizeof p->axes);
+    p->next = s->seen;
+    return (s->seen = p)->is;
+}
+np_lab np_frame_see(np_frames *s, np_lab x)
+{
+    return x.n && s->n ? see(s, x) : x;
+}
