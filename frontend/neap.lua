@@ -104,6 +104,7 @@ function argmax(x, a) return sum(where(eq(rank(x, a), 0), iota(a), 0), a) end
 function rms(x, a, eps) return x * (mean(x * x, a) + eps) ^ -0.5 end
 
 function norm2(x, a, least) return x / maximum(sum(x * x, a) ^ 0.5, least or 1e-12) end      -- to length 1
+function unit(x, a, eps) return x * (sum(x * x, a) + (eps or 1e-6)) ^ -0.5 end               -- the same, as the delta rules have it
 
 function rmsnorm(x, a, name, eps)
   local y = rms(x, a, eps)
@@ -124,6 +125,17 @@ function linear(x, from, to, name, bias)
   local y = dot(x, weight(name .. ".weight", { out, from }), from)
   if out ~= to then y = y:over(out, to) end
   return bias and y + weight(name .. ".bias", { to }) or y
+end
+
+-- into heads, over (H, K), and out of them; name.weight is [H*K, from] and [to, H*K]
+function to_heads(x, from, H, K, name, bias)
+  local all = axis(tostring(H) .. "*" .. tostring(K), size(H) * size(K))
+  return linear(x, from, all, name, bias):split(all, { H, K })
+end
+
+function from_heads(x, H, K, to, name, bias)
+  local all = axis(tostring(H) .. "*" .. tostring(K), size(H) * size(K))
+  return linear(x:merge({ H, K }, all), all, to, name, bias)
 end
 
 function affine(x, a, name) return x * weight(name .. ".scale", { a }) + weight(name .. ".offset", { a }) end
@@ -231,6 +243,13 @@ function causal_conv(x, T, taps, name, bias)
 end
 
 -- x one step earlier, mixed with x
+-- into heads, through a short convolution and silu: name_proj.weight and name_conv1d.weight [H*K, 1, taps]
+function conv_heads(x, T, from, H, K, taps, name)
+  local all, W, one = axis(tostring(H) .. "*" .. tostring(K), size(H) * size(K)), axis("tap", taps), axis("one", 1)
+  local y = window(linear(x, from, all, name .. "_proj"), T, W)
+  return silu(dot(y, weight(name .. "_conv1d.weight", { all, one, W }):at(one, 0), W)):split(all, { H, K })
+end
+
 function token_shift(x, T, mix) return x + (shift(x, T, 1) - x) * mix end
 
 -- The linear-attention scan that many mixers are: S = decay * S + k v', o = S' q. decay is over any of the axes of S (or a number).
@@ -240,6 +259,57 @@ function gated_scan(q, k, v, decay, T, K, S0)
     return dot(q, S, K), { S = S }
   end)
   return o, last.S
+end
+
+-- Random numbers that depend on a seed and a place alone (splitmix64): the same on every machine, in every order.
+local function bits(seed, i)
+  local z = (seed * 0x9E3779B97F4A7C15 + i + 1) * 0x9E3779B97F4A7C15
+  z = (z ~ z >> 30) * 0xBF58476D1CE4E5B9
+  z = (z ~ z >> 27) * 0x94D049BB133111EB
+  return z ~ z >> 31
+end
+function random_uniform(seed, i) return ((bits(seed, i) >> 11) + 0.5) * 2.0 ^ -53 end           -- in (0, 1)
+function random_normal(seed, i)
+  return (-2 * math.log(random_uniform(seed, 2 * i))) ^ 0.5 * math.cos(2 * math.pi * random_uniform(seed, 2 * i + 1))
+end
+
+-- Language models ------------------------------------------------------------------------------------------------
+
+-- The model table of a decoder around m.mixer, one way of mixing along time. Weights are called as flash-linear-attention calls them.
+--   x = embeddings;  in every layer x = x + mixer(norm(x)), x = x + swiglu(norm(x));  logits = lm_head(norm(x))
+-- m.mixer(x, T, D, c, i, shared) is over (T, D) like its x, its weights are model.layers.i.attn.*. m.config and m.keys are added to those
+-- below. m.shared(c) is what all layers use, its weights are model.*.
+-- m.by_hand, the same mixer in plain numbers (see decoder_test), makes a self-test of a small model with the config m.small.
+function decoder(m)
+  local config = {
+    vocab = 256, dim = 128, layers = range(4, 1, 1000), eps = 1e-6, positions = 0,
+    hidden = function(c) return 4 * c.dim end,
+    tied = function() return not has_weight "lm_head.weight" end,
+  }
+  local keys = { vocab = "vocab_size", dim = "hidden_size", layers = "num_hidden_layers", hidden = "intermediate_size", eps = "norm_eps", tied = "tie_word_embeddings" }
+  for k, v in pairs(m.config or {}) do config[k] = v end
+  for k, v in pairs(m.keys or {}) do keys[k] = v end
+  m.config, m.keys, m.tokenizer, m.context = config, keys, m.tokenizer or { kind = "file" }, "positions"
+  function m.build(c)
+    local T, V, D, F = axis "T", axis("vocab", c.vocab), axis("D", c.dim), axis("F", c.hidden)
+    local embed = weight("model.embeddings.weight", { V, D })
+    local x = gather(embed, input("tokens", { T }, int), V)
+    if c.positions > 0 then x = x + embedding(pos(T), axis("positions", c.positions), D, "model.positions") end
+    local shared = m.shared and scope("model", function() return m.shared(c) end)
+    for i = 0, c.layers - 1 do
+      scope("model.layers", i, function()
+        local n = rmsnorm(x, D, "attn_norm", c.eps)
+        x = x + scope("attn", function() return m.mixer(n, T, D, c, i, shared) end)
+        n = rmsnorm(x, D, "mlp_norm", c.eps)
+        x = x + scope("mlp", function() return swiglu(n, D, F, { "gate_proj", "up_proj", "down_proj" }) end)
+      end)
+    end
+    local head = c.tied and embed or weight("lm_head.weight", { V, D })
+    return { logits = dot(rmsnorm(x, D, "model.norm", c.eps), head, D):as { T, V } }
+  end
+  m.tests = m.tests or {}
+  if m.by_hand then m.tests.small = decoder_test(m.by_hand, m.small) end
+  return m
 end
 
 -- Self-tests -----------------------------------------------------------------------------------------------------
@@ -260,4 +330,47 @@ function memo(f)
     if known[key] == nil then known[key] = f(...) end
     return known[key]
   end
+end
+
+-- the same in plain numbers: x(t, i) is a function of position and channel, w(i, j) a weight
+plain = {}
+function plain.sigmoid(x) return 1 / (1 + math.exp(-x)) end
+function plain.silu(x) return x / (1 + math.exp(-x)) end
+function plain.softplus(x) return math.log(1 + math.exp(x)) end
+function plain.linear(x, n, w, b)
+  return memo(function(t, i) return total(n, function(j) return w(i, j) * x(t, j) end) + (b and b(i) or 0) end)
+end
+function plain.rmsnorm(x, n, w, eps)           -- over groups of n channels, which share n weights
+  local size = memo(function(t, g) return total(n, function(i) return x(t, g * n + i) ^ 2 end) / n + eps end)
+  return function(t, i) return x(t, i) * size(t, i // n) ^ -0.5 * w(i % n) end
+end
+function plain.conv(x, taps, w, b)             -- causal and depthwise, newest tap last
+  return memo(function(t, i)
+    return total(taps, function(j) return t - taps + 1 + j < 0 and 0 or w(i, j) * x(t - taps + 1 + j, i) end) + (b and b(i) or 0)
+  end)
+end
+
+-- The self-test of a decoder: mixer(n, w, c, i, x) gets the normed input n(t, d), w(name) for the layer's weights, the config, the layer
+-- and all that an expectation gets, and returns the mixer's output as a function of (t, d).
+function decoder_test(mixer, config)
+  local small = { vocab = 5, dim = 4, hidden = 3, layers = 2, eps = 0.01, tied = false }
+  for k, v in pairs(config or {}) do small[k] = v end
+  local function expect(x)
+    local c, w, h = x.config, x.weight, nil
+    local function norm(y, name) return plain.rmsnorm(y, c.dim, w[name .. ".weight"], c.eps) end
+    local function plus(a, b) return memo(function(t, d) return a(t, d) + b(t, d) end) end
+    h = function(t, d)
+      return w["model.embeddings.weight"](x.tokens(t), d) + (c.positions > 0 and w["model.positions.weight"](t, d) or 0)
+    end
+    for i = 0, c.layers - 1 do
+      local layer = "model.layers." .. i .. "."
+      h = plus(h, mixer(norm(h, layer .. "attn_norm"), function(name) return w[layer .. "attn." .. name] end, c, i, x))
+      local n = norm(h, layer .. "mlp_norm")
+      local gate, up = plain.linear(n, c.dim, w[layer .. "mlp.gate_proj.weight"]), plain.linear(n, c.dim, w[layer .. "mlp.up_proj.weight"])
+      local function both(t, f) return plain.silu(gate(t, f)) * up(t, f) end
+      h = plus(h, plain.linear(both, c.hidden, w[layer .. "mlp.down_proj.weight"]))
+    end
+    return { logits = plain.linear(norm(h, "model.norm"), c.dim, w["lm_head.weight"]) }
+  end
+  return { config = small, sizes = { T = 4 }, inputs = { tokens = { 3, 1, 4, 1 } }, weights = { random = 1 }, expect = expect }
 end

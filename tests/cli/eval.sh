@@ -11,28 +11,28 @@ expect 1 'nope: error: cannot open: No such file' "$neap" eval gau --in nope
 expect 1 'nope: error: cannot open: No such file' "$neap" eval gau --in "$gla" --weights nope
 expect 1 'input tokens is not given' "$neap" eval gau --in "$gla"
 head -c 1000 "$gla" >cut.safetensors
-expect 1 'cut.safetensors: error: .*(cut|header|behind|beyond)' "$neap" eval gla --in cut.safetensors
+expect 1 'cut.safetensors: error: .*(cut|header|behind|beyond)' "$neap" eval mixers/gla --in cut.safetensors
 : >empty.safetensors
-expect 1 'empty.safetensors: error: ' "$neap" eval gla --in empty.safetensors
+expect 1 'empty.safetensors: error: ' "$neap" eval mixers/gla --in empty.safetensors
 leaves cut.safetensors empty.safetensors
 
-expect 0 '^o f32\[2,67,' "$neap" eval gla --in "$gla" --rounded --via interp
+expect 0 '^o f32\[2,67,' "$neap" eval mixers/gla --in "$gla" --rounded --via interp
 expect 0 '^final_state f64\[' "$neap" eval mixers/gla --in "$gla" --via interp
-expect 2 '--rounded is about --via interp' "$neap" eval gla --in "$gla" --rounded
-expect 0 'median [0-9.]+ ms, min [0-9.]+ ms of 3 runs' "$neap" eval gla --in "$gla" --repeat 3
-expect 0 '' "$neap" eval gla --in "$gla" -o out.safetensors --via interp
+expect 2 '--rounded is about --via interp' "$neap" eval mixers/gla --in "$gla" --rounded
+expect 0 'median [0-9.]+ ms, min [0-9.]+ ms of 3 runs' "$neap" eval mixers/gla --in "$gla" --repeat 3
+expect 0 '' "$neap" eval mixers/gla --in "$gla" -o out.safetensors --via interp
 expect 0 ' o  +f64\[' "$neap" info out.safetensors
 leaves out.safetensors
-expect 1 '--set: error: scle: the model has no such key; did you mean scale\?' "$neap" eval gla --in "$gla" --set scle=1
-expect 2 "--set: error: expected key=value" "$neap" eval gla --in "$gla" --set scale
+expect 1 '--set: error: scle: the model has no such key; did you mean scale\?' "$neap" eval mixers/gla --in "$gla" --set scle=1
+expect 2 "--set: error: expected key=value" "$neap" eval mixers/gla --in "$gla" --set scale
 tokens in.safetensors 0 65 66
 expect 0 '^logits f64\[3,256\]' "$neap" eval gau --in in.safetensors --via interp
 expect 1 '--batch: error: size.B: the model has no such key' "$neap" eval gau --in in.safetensors --batch 2
 mkdir folder ro
-expect 1 'folder: error: cannot write: Is a directory' "$neap" eval gla --in "$gla" -o folder
-expect 1 'nofolder/out: error: cannot write: No such file' "$neap" eval gla --in "$gla" -o nofolder/out
-[ -e /dev/full ] && expect 1 '/dev/full: error: cannot write: No space left' "$neap" eval gla --in "$gla" -o /dev/full
-expect 1 'out: error: cannot write: File too large' bash -c "trap '' XFSZ; ulimit -f 4; '$neap' eval gla --in '$gla' --via interp -o out"
+expect 1 'folder: error: cannot write: Is a directory' "$neap" eval mixers/gla --in "$gla" -o folder
+expect 1 'nofolder/out: error: cannot write: No such file' "$neap" eval mixers/gla --in "$gla" -o nofolder/out
+[ -e /dev/full ] && expect 1 '/dev/full: error: cannot write: No space left' "$neap" eval mixers/gla --in "$gla" -o /dev/full
+expect 1 'out: error: cannot write: File too large' bash -c "trap '' XFSZ; ulimit -f 4; '$neap' eval mixers/gla --in '$gla' --via interp -o out"
 rmdir folder ro
 leaves in.safetensors
 tokens in.safetensors 1 2 3
@@ -47,15 +47,15 @@ for via in interp c; do
 done
 expect 1 'has no step: ' "$neap" eval attn --in "$data/mixers/attn-grouped.safetensors" --set causal=false --split 5
 expect 0 '^o f32' "$neap" eval attn --in "$data/mixers/attn-grouped.safetensors" --set causal=false
-expect 1 'there is no C compiler|is not there' env CC=/nonexistent "$neap" eval gla --in "$gla"
-expect 1 'the C compiler false failed' env CC=false "$neap" eval gla --in "$gla"
+expect 1 'there is no C compiler|is not there' env CC=/nonexistent "$neap" eval mixers/gla --in "$gla"
+expect 1 'the C compiler false failed' env CC=false "$neap" eval mixers/gla --in "$gla"
 leaves in.safetensors whole split
 tokens in.safetensors 1 2 3
 
 # chunks: cut to the sequence, pointless without a scan; through the interpreter too
 for via in interp c; do
-    for n in 0 1 7 64; do expect 0 '^o f(32|64)\[2,67,' "$neap" eval gla --in "$gla" --via $via --chunk $n; done
-    expect 0 '^--chunk: warning: 128: there are at most 67 steps at once; the chunk is cut to 67' "$neap" eval gla --in "$gla" --via $via --chunk 128
+    for n in 0 1 7 64; do expect 0 '^o f(32|64)\[2,67,' "$neap" eval mixers/gla --in "$gla" --via $via --chunk $n; done
+    expect 0 '^--chunk: warning: 128: there are at most 67 steps at once; the chunk is cut to 67' "$neap" eval mixers/gla --in "$gla" --via $via --chunk 128
     expect 0 '^--chunk: warning: 7: the model has no scan with a state' \
         "$neap" eval attn --in "$data/mixers/attn-grouped.safetensors" --via $via --chunk 7
 done
