@@ -64,7 +64,7 @@ leaves gau.np
 expect 0 '^fn @step' "$neap" build gau --backend null --print-after fuse
 expect 0 '# before inline' "$neap" build gau --backend null --print-before all
 expect 0 '^loops +prefill +[0-9]+ nodes +[0-9.]+ ms' "$neap" build gau --backend null --time
-expect 0 '' "$neap" build gla --emit lib --backend null --eval --set size.H=2 --set size.K=3 --set size.V=2
+expect 0 '' "$neap" build mixers/gla --emit lib --backend null --eval --set size.H=2 --set size.K=3 --set size.V=2
 expect 2 "there is no pass 'fuze'; there are inline, " "$neap" build gau --print-after fuze
 expect 2 "--emit takes one of bin\|lib\|so\|c\|obj\|asm\|graph, not 'll'" "$neap" build gau --emit ll
 expect 2 "--backend takes one of c\|null, not 'cuda'" "$neap" build gau --backend cuda
@@ -72,7 +72,7 @@ expect 2 "--target takes one of generic\|native, not 'vax'" "$neap" build gau --
 leaves
 
 # what cannot be a program
-expect 1 'a program reads and writes text' "$neap" build gla --set size.H=2 --set size.K=3 --set size.V=2
+expect 1 'a program reads and writes text' "$neap" build mixers/gla --set size.H=2 --set size.K=3 --set size.V=2
 expect 1 'this one cannot: ' "$neap" build attn --set causal=false --context 9 --set size.H=2 --set size.K=3 --set size.V=2 --set size.Q=2
 expect 1 'has 47 weights, .* and none were given: --weights' "$neap" build llama
 expect 1 'the model reads bytes' "$neap" build gau --tokenizer x
@@ -109,7 +109,7 @@ expect 0 '^There was' env PATH="$PATH" "$neap" run gau -- --temp 0 -n 60 --quiet
 expect 0 '--temp X' "$neap" run gau -- --help
 expect 0 '^There was' env CC="$cc -O1" "$neap" run gau -- --temp 0 -n 60 --quiet
 [ "$(ls "$XDG_CACHE_HOME/neap" | wc -l)" = 2 ] && good || bad "another compiler is another program"
-expect 1 'a program reads and writes text' "$neap" run gla --set size.H=2 --set size.K=3 --set size.V=2
+expect 1 'a program reads and writes text' "$neap" run mixers/gla --set size.H=2 --set size.K=3 --set size.V=2
 expect 1 'the cache cannot be made' env XDG_CACHE_HOME=/dev/null "$neap" run gau
 expect 1 'no place for the cache' env -u XDG_CACHE_HOME -u HOME "$neap" run gau
 leaves

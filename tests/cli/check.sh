@@ -3,11 +3,11 @@
 . "$(dirname "$0")/lib.sh"
 
 # models with a scan in several forms, models without one, checkpoints; sizes from a self-test, or picked
-for m in gau linear_attn gla gated_delta_rule mamba rwkv7 mamba2_block; do
+for m in gau linear_attn mixers/gla gated_delta_rule mixers/mamba mixers/rwkv7 mamba2_block; do
     expect 0 '^[4-9][0-9] passed, 0 failed' "$neap" check "$m"
 done
 for m in llama attn "$data/hf/llama" "$data/hf/gpt2" "$data/hf/llama3-rope"; do expect 0 '^1[0-9] passed, 0 failed' "$neap" check "$m"; done
-"$neap" check gla >"$work/gla"
+"$neap" check mixers/gla >"$work/gla"
 for form in 'step by step' 'step by step, compiled' 'chunk 3' 'chunk 16' 'chunk 16, compiled' 'chunk 37' automatic 'automatic, compiled'; do
     for what in 'gives what is described' 'cut anywhere, the state goes on' 'the state saved and loaded' 'large changes of the future leave the past' \
         'what stands behind the end is inert' 'a sequence of a batch leaves the others' 'decays that forget everything stay exact' \
@@ -15,8 +15,8 @@ for form in 'step by step' 'step by step, compiled' 'chunk 3' 'chunk 16' 'chunk 
         expect 0 '' grep -Eq "^ok +$form: $what +[0-9.e+-]+$" "$work/gla"
     done
 done
-expect 0 '^ok +chunk 5, compiled: gives what is described' "$neap" check gla --chunk 5
-expect 0 '^--chunk: warning: 64: there are at most 37 steps at once' "$neap" check gla --chunk 64
+expect 0 '^ok +chunk 5, compiled: gives what is described' "$neap" check mixers/gla --chunk 5
+expect 0 '^--chunk: warning: 64: there are at most 37 steps at once' "$neap" check mixers/gla --chunk 64
 expect 0 '^ok +compiled: gives what is described' "$neap" check attn
 # the theorems say something: sequences of a batch that are mixed are found
 cat >leak.lua <<'L'
