@@ -18,7 +18,7 @@ static const char CONFIG[] = "np.config", OBJECT[] = "np.config.object";
 static bool listed(int n, const np_str *list, np_str key)
 {
     for (int i = 0; i < n; i++)
-        if (list[i] == key) return true;
+        if (strcmp(list[i], key) == 0) return true; /* --set may be of another context */
     return false;
 }
 

@@ -275,11 +275,20 @@ end
 
 -- Language models ------------------------------------------------------------------------------------------------
 
+-- of several kinds the one of layer i in a pattern, as in "mamba mamba attention", is called; the pattern begins anew when it ends
+local function kind(kinds, pattern, i)
+  local names = {}
+  for name in pattern:gmatch "%S+" do names[#names + 1] = name end
+  return kinds[names[i % #names + 1]] or error("pattern: there is no kind of layers " .. tostring(names[i % #names + 1]), 0)
+end
+
 -- The model table of a decoder around m.mixer, one way of mixing along time. Weights are called as flash-linear-attention calls them.
 --   x = embeddings;  in every layer x = x + mixer(norm(x)), x = x + swiglu(norm(x));  logits = lm_head(norm(x))
 -- m.mixer(x, T, D, c, i, shared) is over (T, D) like its x, its weights are model.layers.i.attn.*. m.config and m.keys are added to those
 -- below. m.shared(c) is what all layers use, its weights are model.*.
--- m.by_hand, the same mixer in plain numbers (see decoder_test), makes a self-test of a small model with the config m.small.
+-- m.kinds in place of m.mixer: several mixers by name, in the order of c.pattern, which begins anew when it ends.
+-- m.by_hand, the same mixer in plain numbers (see decoder_test; or kinds_by_hand), makes self-tests of a small model: one with the config
+-- m.small, one more for each of m.variants. hidden = 0 leaves the feed-forward layers out.
 function decoder(m)
   local config = {
     vocab = 256, dim = 128, layers = range(4, 1, 1000), eps = 1e-6, positions = 0,
@@ -289,9 +298,13 @@ function decoder(m)
   local keys = { vocab = "vocab_size", dim = "hidden_size", layers = "num_hidden_layers", hidden = "intermediate_size", eps = "norm_eps", tied = "tie_word_embeddings" }
   for k, v in pairs(m.config or {}) do config[k] = v end
   for k, v in pairs(m.keys or {}) do keys[k] = v end
+  if m.kinds then
+    function m.mixer(x, T, D, c, i, ...) return kind(m.kinds, c.pattern, i)(x, T, D, c, i, ...) end
+    function m.by_hand(x, w, c, i, ...) return kind(m.kinds_by_hand, c.pattern, i)(x, w, c, i, ...) end
+  end
   m.config, m.keys, m.tokenizer, m.context = config, keys, m.tokenizer or { kind = "file" }, "positions"
   function m.build(c)
-    local T, V, D, F = axis "T", axis("vocab", c.vocab), axis("D", c.dim), axis("F", c.hidden)
+    local T, V, D, F = axis "T", axis("vocab", c.vocab), axis("D", c.dim), c.hidden > 0 and axis("F", c.hidden)
     local embed = weight("model.embeddings.weight", { V, D })
     local x = gather(embed, input("tokens", { T }, int), V)
     if c.positions > 0 then x = x + embedding(pos(T), axis("positions", c.positions), D, "model.positions") end
@@ -300,8 +313,10 @@ function decoder(m)
       scope("model.layers", i, function()
         local n = rmsnorm(x, D, "attn_norm", c.eps)
         x = x + scope("attn", function() return m.mixer(n, T, D, c, i, shared) end)
-        n = rmsnorm(x, D, "mlp_norm", c.eps)
-        x = x + scope("mlp", function() return swiglu(n, D, F, { "gate_proj", "up_proj", "down_proj" }) end)
+        if F then
+          n = rmsnorm(x, D, "mlp_norm", c.eps)
+          x = x + scope("mlp", function() return swiglu(n, D, F, { "gate_proj", "up_proj", "down_proj" }) end)
+        end
       end)
     end
     local head = c.tied and embed or weight("lm_head.weight", { V, D })
@@ -309,6 +324,7 @@ function decoder(m)
   end
   m.tests = m.tests or {}
   if m.by_hand then m.tests.small = decoder_test(m.by_hand, m.small) end
+  for name, more in pairs(m.variants or {}) do m.tests[name] = decoder_test(m.by_hand, m.small, more) end
   return m
 end
 
@@ -337,6 +353,12 @@ plain = {}
 function plain.sigmoid(x) return 1 / (1 + math.exp(-x)) end
 function plain.silu(x) return x / (1 + math.exp(-x)) end
 function plain.softplus(x) return math.log(1 + math.exp(x)) end
+function plain.gelu_tanh(x) return x * plain.sigmoid(2 * (2 / math.pi) ^ 0.5 * (x + 0.044715 * x ^ 3)) end
+function plain.gelu(x)                         -- with the series of erf, for small x
+  local term, sum = x / 2 ^ 0.5, 0
+  for n = 0, 60 do sum, term = sum + term / (2 * n + 1), -term * x * x / 2 / (n + 1) end
+  return x / 2 * (1 + 2 / math.pi ^ 0.5 * sum)
+end
 function plain.linear(x, n, w, b)
   return memo(function(t, i) return total(n, function(j) return w(i, j) * x(t, j) end) + (b and b(i) or 0) end)
 end
@@ -352,9 +374,10 @@ end
 
 -- The self-test of a decoder: mixer(n, w, c, i, x) gets the normed input n(t, d), w(name) for the layer's weights, the config, the layer
 -- and all that an expectation gets, and returns the mixer's output as a function of (t, d).
-function decoder_test(mixer, config)
+function decoder_test(mixer, config, more)
   local small = { vocab = 5, dim = 4, hidden = 3, layers = 2, eps = 0.01, tied = false }
   for k, v in pairs(config or {}) do small[k] = v end
+  for k, v in pairs(more or {}) do small[k] = v end
   local function expect(x)
     local c, w, h = x.config, x.weight, nil
     local function norm(y, name) return plain.rmsnorm(y, c.dim, w[name .. ".weight"], c.eps) end
@@ -365,10 +388,12 @@ function decoder_test(mixer, config)
     for i = 0, c.layers - 1 do
       local layer = "model.layers." .. i .. "."
       h = plus(h, mixer(norm(h, layer .. "attn_norm"), function(name) return w[layer .. "attn." .. name] end, c, i, x))
-      local n = norm(h, layer .. "mlp_norm")
-      local gate, up = plain.linear(n, c.dim, w[layer .. "mlp.gate_proj.weight"]), plain.linear(n, c.dim, w[layer .. "mlp.up_proj.weight"])
-      local function both(t, f) return plain.silu(gate(t, f)) * up(t, f) end
-      h = plus(h, plain.linear(both, c.hidden, w[layer .. "mlp.down_proj.weight"]))
+      if c.hidden > 0 then
+        local n = norm(h, layer .. "mlp_norm")
+        local gate, up = plain.linear(n, c.dim, w[layer .. "mlp.gate_proj.weight"]), plain.linear(n, c.dim, w[layer .. "mlp.up_proj.weight"])
+        local function both(t, f) return plain.silu(gate(t, f)) * up(t, f) end
+        h = plus(h, plain.linear(both, c.hidden, w[layer .. "mlp.down_proj.weight"]))
+      end
     end
     return { logits = plain.linear(norm(h, "model.norm"), c.dim, w["lm_head.weight"]) }
   end

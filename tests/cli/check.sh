@@ -15,6 +15,8 @@ for form in 'step by step' 'step by step, compiled' 'chunk 3' 'chunk 16' 'chunk 
         expect 0 '' grep -Eq "^ok +$form: $what +[0-9.e+-]+$" "$work/gla"
     done
 done
+expect 0 ' passed, 0 failed' "$neap" check griffin --set window=5 # a key of the config
+expect 1 'there is no kind of layers nope' "$neap" check hybrid --set pattern='gla nope'
 expect 0 '^ok +chunk 5, compiled: gives what is described' "$neap" check mixers/gla --chunk 5
 expect 0 '^--chunk: warning: 64: there are at most 37 steps at once' "$neap" check mixers/gla --chunk 64
 expect 0 '^ok +compiled: gives what is described' "$neap" check attn
