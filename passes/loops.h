@@ -129,6 +129,13 @@ bool np_loops_tile(np_lower *l, const np_node *root, const np_spot *to);
 /* The sum of `lanes` (a power of two) accumulators; acc is spoilt. */
 np_node *np_loops_fold(np_lower *l, np_op op, np_node *acc, int lanes);
 
+/* ---- loops_pack.c: operand o of the contraction x, copied so that the last axis of the result runs along it. */
+typedef struct np_packed {
+    np_spot *slot, was; /* where it lies meanwhile, and what stands there afterwards */
+} np_packed;
+bool np_loops_packable(const np_node *x, int o);
+np_packed np_loops_pack(np_lower *l, const np_node *x, int o);
+
 /* ---- loops_time.c: a scan whose steps keep what they can in small arrays. False: it is none of that kind. */
 bool np_loops_time(np_lower *l, const np_node *scan);
 

@@ -30,6 +30,8 @@ typedef struct tile {
     int64_t
         rows[NP_RANK]; /* across: how many indices of an axis a block of rows holds; 1: a loop of its own */
     const np_ix *row[ROWS][NP_RANK];
+    bool packs[SUMS][2]; /* operands to be copied first */
+    int npacks;
 } tile;
 
 /* ---- the sums inside */
@@ -68,6 +70,21 @@ static int jumps(tile *t, int var, bool across)
     }
     return n;
 }
+/* May all operands that lanes across the result would read with jumps be copied? */
+static bool find_packs(tile *t, int var)
+{
+    t->npacks = 0;
+    for (int i = 0; i < t->nsums; i++) {
+        const np_sum *s = &t->sum[i];
+        for (int o = 0; o < s->x->nargs; o++) {
+            bool far = !is_weight(s->x->arg[o]) && np_loops_stride(t->l, s->x->arg[o], o ? s->b : s->a, var) == NP_STRIDE_FAR;
+            if (far && !np_loops_packable(s->x, o)) return false;
+            t->packs[i][o] = far;
+            t->npacks += far;
+        }
+    }
+    return true;
+}
 static bool all_wide(const tile *t)
 {
     for (int i = 0; i < t->nsums; i++)
@@ -87,8 +104,9 @@ static bool choose_across(tile *t)
     }
     int across = at_least(type->dim[t->rank - 1], 4) ? jumps(t, var[t->rank - 1], true) : 99;
     int along = all_wide(t) ? jumps(t, 0, false) : 99;
+    if (across < 99 && across > 0 && !find_packs(t, var[t->rank - 1])) t->npacks = 0;
     t->l->nvars = from;
-    return across <= along && across < 99;
+    return (across <= along && across < 99) || t->npacks > 0;
 }
 
 /* ---- stored operands the other way round */
@@ -468,9 +486,17 @@ bool np_loops_tile(np_lower *l, const np_node *root, const np_spot *to)
     find(&t, root, seen);
     if (t.nsums == 0) return false;
     np_loops_begin_item(l);
-    if (choose_across(&t))
-        across(&t);
-    else
+    if (!choose_across(&t)) {
         along(&t);
+        return true;
+    }
+    np_packed packed[SUMS * 2];
+    int n = 0;
+    for (int i = 0; i < t.nsums && t.npacks; i++)
+        for (int o = 0; o < t.sum[i].x->nargs; o++)
+            if (t.packs[i][o]) packed[n++] = np_loops_pack(l, t.sum[i].x, o);
+    np_loops_begin_item(l);
+    across(&t);
+    while (n > 0) n--, *packed[n].slot = packed[n].was;
     return true;
 }
