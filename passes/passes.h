@@ -39,6 +39,9 @@ np_fn *np_pipeline_run(const np_fn *f, const np_pipeline_opts *o);
 np_fn *np_pipeline_pass(const np_fn *f, const np_pass *p, const np_pipeline_opts *o); /* one: run, sweep, check, trace */
 const np_pass *np_pass_find(const char *name);
 
+/* ---- reassoc.c: @main with a state of constant size for every sum over earlier positions that has one. */
+np_fn *np_reassoc_causal(const np_fn *main);
+
 /* ---- layout.c: @main with every history (append) in the order of axes in which it is read. */
 np_fn *np_layout_run(const np_fn *main);
 

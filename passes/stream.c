@@ -279,9 +279,12 @@ np_status np_stream_derive(np_mod *m)
     np_fn *main = np_mod_fn(m, "main");
     np_str outer = m->cx->pass;
     if (!main || main->stage != NP_STAGE_TENSOR || m->cx->nerrors) return NP_FAIL;
+    m->cx->pass = np_str_new(m->cx, "reassoc");
+    np_fn *flat = np_inline_run(main, NULL), *ordered = np_reassoc_causal(flat);
     m->cx->pass = np_str_new(m->cx, "stream");
-    np_fn *flat = np_inline_run(main, NULL), *laid = np_layout_run(flat);
+    np_fn *laid = np_layout_run(ordered);
     np_fn_free(flat);
+    np_fn_free(ordered);
     derive(m, laid);
     np_fn_free(laid);
     m->cx->pass = outer;

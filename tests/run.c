@@ -3,6 +3,7 @@
  *   # test: parse          the canonical text of the module
  *   # test: pass NAME      after this pass over every function of its stage
  *   # test: stream         after np_stream_derive
+ *   # test: reassoc        @main after np_reassoc_causal
  *   # test: emit c         as C, after all passes (run_code.c)
  *   # test: conform        computes what the interpreter says, by every backend (run_code.c)
  *   # knobs: lanes=8 rows=2
@@ -197,6 +198,10 @@ static int transform(const test *t, np_mod *m)
 {
     if (strcmp(t->kind, "parse") == 0) return 1;
     if (strcmp(t->kind, "stream") == 0) return np_stream_derive(m) == NP_OK;
+    if (strcmp(t->kind, "reassoc") == 0) {
+        np_mod_put(m, np_reassoc_causal(np_mod_fn(m, "main")));
+        return 1;
+    }
     const np_pass *p = np_pass_find(t->pass);
     if (strcmp(t->kind, "pass") != 0 || !p) return 0;
     np_pipeline_opts o = {.knobs = t->knobs};

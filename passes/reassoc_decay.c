@@ -1,0 +1,221 @@
+/* Powers in a product: exp(c_t - c_j) is what every step between j and t has forgotten,
+ * so it becomes a decay of one step, exp(c_t - c_(t-1)), and c never stands alone in an
+ * exponent: exp(-c_j) of a sum that runs long would overflow.
+ *
+ *   c a sum that runs along time    its summand     exp(cumsum(g))      -> exp(g_t)
+ *   c the position                  1               gamma^(t - j)       -> gamma
+ *   c anything else                 c_t - c_(t-1)
+ *   f(t) / f(j), f a product that runs along time: its factor
+ *
+ * Terms of t and of j that cancel at t = j are such a pair. A term that has no partner
+ * is a factor of its own position, unless it runs along time. */
+#include "reassoc.h"
+
+#include <string.h>
+
+/* ---- what runs along time */
+/* The scan over time whose output this is, as a running op: x = operand that each step adds or multiplies. */
+static np_node *running(const np_product *p, np_node *n, np_op op)
+{
+    np_node *s = n->op == NP_PICK ? n->arg[0] : NULL;
+    if (!s || s->op != NP_SCAN || s->attr[1] != p->T || !np_dim_is(s->attr[2], 0)) return NULL;
+    int seq = (int)s->attr[0]->k, nstates = s->nargs - seq;
+    const np_node *y = s->body[0]->last;
+    int nouts = y->nargs - nstates, out = (int)n->attr[0]->k;
+    if (out >= nouts) return NULL;
+    const np_node *v = y->arg[out];
+    for (int i = 0; i < nstates; i++) {
+        const np_node *state = s->body[0]->param[seq + i];
+        if (y->arg[nouts + i] != v || v->op != op || (v->arg[0] != state && v->arg[1] != state)) continue;
+        const np_node *x = v->arg[v->arg[0] == state];
+        for (int k = 0; k < seq; k++)
+            if (s->body[0]->param[k] == x) return s->arg[k];
+    }
+    return NULL;
+}
+/* Does it depend on a running value or a position by elementwise ops alone, so that it may grow with time?
+ * Looks at no more than `left` nodes. */
+static bool runs(const np_product *p, const np_node *n, int *left)
+{
+    if (--*left < 0 || (n->op == NP_PICK && n->arg[0]->op == NP_SCAN)) return true;
+    if (n->op == NP_IOTA) return n->attr[0] == p->T || n->attr[0] == p->all;
+    bool through = np_is_elem(n) || n->op == NP_EXPAND || n->op == NP_PERMUTE || n->op == NP_APPEND;
+    for (int i = 0; through && i < n->nargs; i++)
+        if (runs(p, n->arg[i], left)) return true;
+    return false;
+}
+static bool may_grow(const np_product *p, const np_node *n)
+{
+    int left = 1000;
+    return runs(p, n, &left);
+}
+
+/* ---- one step of a value */
+static bool is_position(const np_product *p, const np_node *n)
+{
+    if (n->op == NP_CAST) n = n->arg[0];
+    return n->op == NP_IOTA ? n->attr[0] == p->T : n == np_factor_position(p);
+}
+/* c_t - c_(t-1). Before the first position nothing is kept, so any finite number serves there. */
+static np_factor step_of(const np_product *p, const np_factor *c)
+{
+    np_build *b = p->b;
+    np_node *x = running(p, c->n, NP_ADD);
+    if (x) return np_factor_of(x, c->at);
+    int axis = (int)(strchr(c->at, p->t) - c->at), last = c->n->type->rank;
+    np_extra two = {.attr = {np_dim_const(b->cx, axis), np_dim_const(b->cx, 2)}};
+    np_node *w = np_build_op(b, NP_WINDOW, 1, &c->n, &two);
+    np_node *now = np_build_at(b, w, last, np_dim_const(b->cx, 1)),
+            *was = np_build_at(b, w, last, np_dim_const(b->cx, 0));
+    np_node *pos = np_factor_position(p);
+    np_factor later =
+        np_factor_of(np_build_2(b, NP_LT, np_build_num(b, pos->type, 0), pos), (char[]){p->t, 0});
+    np_node *far = np_build_2(b, NP_SUB, now, was);
+    return np_factor_of(
+        np_build_3(b, NP_SELECT, np_factor_as(p, &later, c->at), far, np_build_num(b, far->type, 0)), c->at);
+}
+
+/* ---- terms */
+static np_factor number(const np_product *p, double v)
+{
+    return np_factor_of(np_build_num(p->b, np_type_scalar(p->b->cx, p->dtype), v), "");
+}
+/* num * coef.. of a term, times x if there is one. */
+static np_factor weighted(const np_product *p, const np_term *e, const np_factor *x)
+{
+    np_factor f[NP_COEFS + 1], r;
+    int n = 0;
+    if (x) f[n++] = *x;
+    for (int i = 0; i < e->ncoefs; i++) f[n++] = e->coef[i];
+    if (n == 0) return number(p, e->num);
+    r = np_factor_product(p, n, f, p->order);
+    if (e->num != 1) r.n = np_build_2(p->b, NP_MUL, r.n, np_build_num(p->b, r.n->type, e->num));
+    return r;
+}
+static void add_to(const np_product *p, np_factor *sum, np_factor x)
+{
+    char all[NP_LETTERS + 1];
+    if (!sum->n) {
+        *sum = x;
+        return;
+    }
+    np_factor_union(p, sum->at, x.at, all);
+    *sum = np_factor_of(np_build_2(p->b, NP_ADD, np_factor_as(p, sum, all), np_factor_as(p, &x, all)), all);
+}
+/* exp of x, or the base to that. */
+static np_factor raised(const np_product *p, const np_factor *base, np_factor x)
+{
+    char all[NP_LETTERS + 1];
+    if (!base->n) {
+        x.n = np_build_1(p->b, NP_EXP, x.n);
+        return x;
+    }
+    if (x.n->op == NP_CONST && !x.n->data && x.n->num == 1) return *base;
+    np_factor_union(p, base->at, x.at, all);
+    return np_factor_of(np_build_2(p->b, NP_POW, np_factor_as(p, base, all), np_factor_as(p, &x, all)), all);
+}
+static bool same_base(const np_product *p, int i, int k)
+{
+    const np_factor *a = &p->power[i].base, *b = &p->power[k].base;
+    return a->n == b->n && (!a->n || strcmp(a->at, b->at) == 0);
+}
+/* Is y, a value of all positions, x at its own position? */
+static bool same_at_j(const np_product *p, const np_factor *x, const np_factor *y)
+{
+    np_factor now = *y;
+    char *j = strchr(now.at, p->j);
+    *j = p->t;
+    for (const char *c = now.at; *c; c++)
+        if (!strchr(x->at, *c)) return false;
+    now.n = np_factor_local(p, y->n);
+    return now.n && strlen(now.at) == strlen(x->at) && np_factor_as(p, &now, x->at) == x->n;
+}
+static bool cancels(const np_product *p, const np_term *a, const np_term *b)
+{
+    if (a->num != -b->num || a->ncoefs != b->ncoefs || !same_base(p, a->of, b->of)) return false;
+    for (int i = 0; i < a->ncoefs; i++)
+        if (a->coef[i].n != b->coef[i].n || strcmp(a->coef[i].at, b->coef[i].at) != 0) return false;
+    return same_at_j(p, &a->x, &b->x);
+}
+static int side(const np_product *p, const np_term *e)
+{
+    return e->x.n ? np_product_sides(p, e->x.at) : 0;
+}
+
+/* ---- pairs */
+static void add_decay(np_product *p, np_factor f)
+{
+    p->decay[p->ndecays++] = f;
+}
+/* All pairs to one base are one decay. */
+static void pair_terms(np_product *p, bool *used, bool *touched)
+{
+    np_factor step[NP_TERMS] = {0}; /* by the first power with that base */
+    for (int i = 0; i < p->nterms; i++)
+        for (int k = 0; k < p->nterms && !used[i] && side(p, &p->term[i]) == 1; k++) {
+            np_term *a = &p->term[i], *b = &p->term[k];
+            if (used[k] || side(p, b) != 2 || !cancels(p, a, b)) continue;
+            used[i] = used[k] = touched[a->of] = touched[b->of] = true;
+            int first = 0;
+            while (!same_base(p, first, a->of)) first++;
+            np_factor by = {0};
+            if (!is_position(p, a->x.n)) by = step_of(p, &a->x);
+            add_to(p, &step[first], weighted(p, a, by.n ? &by : NULL));
+        }
+    for (int i = 0; i < p->npowers; i++)
+        if (step[i].n) add_decay(p, raised(p, &p->power[i].base, step[i]));
+}
+static bool pair_factors(np_product *p)
+{
+    for (int i = 0; i < p->nfactors; i++)
+        for (int k = 0; k < p->nfactors; k++) {
+            np_factor *a = &p->factor[i], *b = &p->factor[k];
+            if (a->under == b->under || np_product_sides(p, a->at) != 1 || np_product_sides(p, b->at) != 2)
+                continue;
+            if (!same_at_j(p, a, b)) continue;
+            np_node *x = running(p, a->n, NP_MUL);
+            if (!x || a->under) {
+                if (may_grow(p, a->n))
+                    return np_product_refuse(p, a->n->loc, "it divides by what may vanish with time");
+                continue;
+            }
+            add_decay(p, np_factor_of(x, a->at));
+            int last = i > k ? i : k, other = i > k ? k : i; /* both go */
+            *(&p->factor[last]) = p->factor[--p->nfactors];
+            if (other < p->nfactors) p->factor[other] = p->factor[--p->nfactors];
+            i = -1;
+            break;
+        }
+    return true;
+}
+
+/* ---- what is left */
+static bool keep_power(np_product *p, int w, const bool *used, bool touched)
+{
+    const np_power *power = &p->power[w];
+    np_factor sum[3] = {0};
+    if (!touched && power->whole.n) {
+        p->factor[p->nfactors++] = power->whole;
+        return true;
+    }
+    for (int i = 0; i < p->nterms; i++) {
+        np_term *e = &p->term[i];
+        if (e->of != w || used[i]) continue;
+        if (!power->whole.n && side(p, e) && may_grow(p, e->x.n))
+            return np_product_refuse(p, e->x.n->loc, "an exponent grows with time and nothing takes it back");
+        add_to(p, &sum[side(p, e)], weighted(p, e, e->x.n ? &e->x : NULL));
+    }
+    for (int i = 0; i < 3; i++)
+        if (sum[i].n) p->factor[p->nfactors++] = raised(p, &power->base, sum[i]);
+    return true;
+}
+bool np_product_decays(np_product *p)
+{
+    bool used[NP_TERMS] = {0}, touched[NP_TERMS] = {0};
+    pair_terms(p, used, touched);
+    for (int i = 0; i < p->npowers; i++) {
+        if (p->nfactors + 3 > NP_FACTORS) return np_product_refuse(p, p->where, "it has too many factors");
+        if (!keep_power(p, i, used, touched[i])) return false;
+    }
+    return pair_factors(p);
+}

@@ -1,0 +1,230 @@
+/* A causal product becomes a scan over time: the form that a recurrence is written in.
+ *
+ *   o_t = q_t . sum over j <= t of d(t, j) k_j v_j'
+ *       = q_t . S_t,   S_t = d_t S_(t-1) + k_t v_t'        (j < t: q_t . d_t S_(t-1))
+ *
+ * k: the factors of j that have a summed axis, v: those that have none, q: those of t
+ * that have one. Factors of t without a summed axis multiply what was read. */
+#include "reassoc.h"
+
+#include <string.h>
+
+typedef struct parts {
+    np_factor q, k, v, decay, after[NP_FACTORS];
+    int nafter;
+    char state[NP_LETTERS + 1], read[NP_LETTERS + 1];
+} parts;
+
+static bool touches(const char *at, const char *letters)
+{
+    return strpbrk(at, letters) != NULL;
+}
+/* Letters in order: t, what both sides have, what only t's side has, what is summed, the rest. */
+static void find_order(np_product *p)
+{
+    char *o = p->order, seen[2][128] = {{0}};
+    for (int i = 0; i < p->nfactors; i++)
+        for (const char *c = p->factor[i].at; *c; c++)
+            seen[np_product_sides(p, p->factor[i].at) >> 1][(int)*c] = 1;
+    for (int i = 0; i < p->ndecays; i++)
+        for (const char *c = p->decay[i].at; *c; c++) seen[1][(int)*c] = 1;
+    *o++ = p->t;
+    for (const char *c = p->out; *c; c++)
+        if (*c != p->t && (seen[0][(int)*c] || !seen[1][(int)*c])) *o++ = *c;
+    o = stpcpy(o, p->sum);
+    for (const char *c = p->out; *c; c++)
+        if (*c != p->t && !seen[0][(int)*c] && seen[1][(int)*c]) *o++ = *c;
+    *o++ = p->j;
+    *o = 0;
+}
+/* Summed letters that only one side has are summed there, before the state is made. */
+static void gather_parts(np_product *p, parts *s, bool *local)
+{
+    np_factor q[NP_FACTORS], k[NP_FACTORS], v[NP_FACTORS];
+    int nq = 0, nk = 0, nv = 0;
+    char kept[NP_LETTERS + 1] = "", *to = kept;
+    for (int i = 0; i < p->nfactors; i++) {
+        np_factor f = p->factor[i];
+        bool summed = *p->sum && touches(f.at, p->sum);
+        if (np_product_sides(p, f.at) == 2) {
+            if (!(f.n = np_factor_local(p, f.n))) {
+                *local = false;
+                return;
+            }
+            *strchr(f.at, p->j) = p->t;
+            if (summed)
+                k[nk++] = f;
+            else
+                v[nv++] = f;
+        } else if (summed) {
+            q[nq++] = f;
+        } else {
+            s->after[s->nafter++] = f;
+        }
+    }
+    bool in[2][128] = {{0}};
+    for (int i = 0; i < nq; i++)
+        for (const char *c = q[i].at; *c; c++) in[0][(int)*c] = true;
+    for (int i = 0; i < nk; i++)
+        for (const char *c = k[i].at; *c; c++) in[1][(int)*c] = true;
+    for (int i = 0; i < p->ndecays; i++)
+        for (const char *c = p->decay[i].at; *c; c++) in[1][(int)*c] = true;
+    for (const char *c = p->order; *c; c++)
+        if (!strchr(p->sum, *c) || (in[0][(int)*c] && in[1][(int)*c])) *to++ = *c;
+    *to = 0;
+    s->q = np_factor_product(p, nq, q, kept);
+    s->k = np_factor_product(p, nk, k, kept);
+    s->v = np_factor_product(p, nv, v, kept);
+    s->decay = np_factor_product(p, p->ndecays, p->decay, p->order);
+}
+static bool decay_fits(const np_product *p, const parts *s)
+{
+    for (const char *c = p->sum; s->decay.n && *c; c++)
+        if (strchr(s->decay.at, *c) && (!s->q.n || !strchr(s->q.at, *c) || !(s->k.n || s->v.n))) return false;
+    return true;
+}
+
+/* ---- gates: where a bool of one position is false, nothing is written there, or nothing read */
+static np_factor gated(const np_product *p, np_factor x, np_factor g)
+{
+    char all[NP_LETTERS + 1];
+    np_factor_union(p, x.at, g.at, all);
+    np_node *v = np_factor_as(p, &x, all);
+    return np_factor_of(
+        np_build_3(p->b, NP_SELECT, np_factor_as(p, &g, all), v, np_build_num(p->b, v->type, 0)), all);
+}
+static bool gate_writes(np_product *p, parts *s)
+{
+    for (int i = 0; i < p->ngates; i++) {
+        np_factor g = p->gate[i];
+        if (np_product_sides(p, g.at) != 2) continue;
+        if (!(g.n = np_factor_local(p, g.n))) return false;
+        *strchr(g.at, p->j) = p->t;
+        if (s->k.n) s->k = gated(p, s->k, g);
+        if (s->v.n || !s->k.n) s->v = gated(p, s->v, g);
+    }
+    return true;
+}
+static np_factor gate_reads(const np_product *p, np_factor o)
+{
+    for (int i = 0; i < p->ngates; i++)
+        if (np_product_sides(p, p->gate[i].at) < 2) o = gated(p, o, p->gate[i]);
+    return o;
+}
+
+/* ---- the scan */
+static np_factor ordered(const np_product *p, np_factor f) /* t first */
+{
+    char at[NP_LETTERS + 1];
+    if (!f.n) return f;
+    np_factor_union(p, f.at, "", at);
+    np_node *n = np_factor_as(p, &f, at);
+    if (!n->name) n->name = f.n->name;
+    return np_factor_of(n, at);
+}
+static const np_type *state_type(const np_product *p, const char *at)
+{
+    const np_dim *dim[NP_RANK];
+    int n = 0;
+    for (; *at; at++) dim[n++] = p->dim[*at - 'a'];
+    return np_type_tensor(p->b->cx, p->dtype, n, dim);
+}
+static void find_state(const np_product *p, parts *s)
+{
+    char a[NP_LETTERS + 1], all[NP_LETTERS + 1], *to = s->read;
+    np_factor_union(p, s->k.n ? s->k.at : "", s->v.n ? s->v.at : "", a);
+    np_factor_union(p, a, s->decay.n ? s->decay.at : "", all);
+    strcpy(s->state, all + (all[0] == p->t));
+    np_factor_union(p, s->state, s->q.n ? s->q.at : "", all);
+    for (const char *c = all; *c; c++)
+        if (*c != p->t && !strchr(p->sum, *c)) *to++ = *c;
+    *to = 0;
+}
+/* What is fed of a factor inside of the body: its slice, or what it is where it has no time. */
+static np_factor fed(const np_product *p, np_node *scan, np_factor f)
+{
+    if (!f.n || f.at[0] != p->t) return f;
+    return np_factor_of(np_build_feed(p->b, scan, f.n), f.at + 1);
+}
+static np_node *write_of(const np_product *p, const parts *s, np_factor k, np_factor v)
+{
+    if (!k.n) return np_factor_as(p, &v, s->state);
+    if (!v.n) return np_factor_as(p, &k, s->state);
+    return np_build_2(p->b, NP_MUL, np_factor_as(p, &k, s->state), np_factor_as(p, &v, s->state));
+}
+static np_node *body(const np_product *p, const parts *s, np_node *scan, np_node **next)
+{
+    np_build *b = p->b;
+    np_factor d = fed(p, scan, s->decay), k = fed(p, scan, s->k), v = fed(p, scan, s->v),
+              q = fed(p, scan, s->q);
+    np_node *state = scan->body[0]->param[scan->body[0]->nparams - 1];
+    state->name = np_str_new(b->cx, s->q.n && s->v.n ? "S" : "z");
+    np_node *kept = d.n ? np_build_2(b, NP_MUL, state, np_factor_as(p, &d, s->state)) : state;
+    *next = np_build_2(b, NP_ADD, kept, write_of(p, s, k, v));
+    np_factor read = np_factor_of(p->strict ? kept : *next, s->state);
+    if (q.n) read = np_factor_times(p, q, read, s->read);
+    return np_factor_as(p, &read, s->read);
+}
+static double numbers(const np_product *p, const char *at)
+{
+    double n = 1;
+    int64_t lo, hi;
+    for (; *at; at++) {
+        if (*at == p->j) continue;
+        np_dim_range(p->dim[*at - 'a'], &lo, &hi);
+        n *= (double)hi;
+    }
+    return n;
+}
+/* Powers of scores need a state over pairs of channels: only where the history takes more. */
+static bool worth_it(const np_product *p, const parts *s)
+{
+    double history = 0;
+    int64_t lo, hi;
+    np_dim_range(p->all, &lo, &hi);
+    for (int i = 0; i < p->nfactors; i++)
+        if (np_product_sides(p, p->factor[i].at) == 2) history += numbers(p, p->factor[i].at);
+    return p->ncontracts < 2 || numbers(p, s->state) <= history * (double)hi;
+}
+static void note(const np_product *p, const parts *s, const np_node *n)
+{
+    np_str d = !s->decay.n              ? "no decay"
+               : s->decay.at[0] != p->t ? "a decay that is constant in time"
+                                        : "a decay for each step";
+    np_note(p->b->cx, n->loc,
+            "a sum over earlier positions is kept as a state %s, with %s, read %s a step writes",
+            np_type_str(p->b->cx, state_type(p, s->state)), d, p->strict ? "before" : "after");
+}
+np_node *np_product_scan(np_product *p, const np_node *n)
+{
+    np_build *b = p->b;
+    parts s = {0};
+    bool local = true;
+    np_node *y[2];
+    np_loc loc = b->loc;
+    find_order(p);
+    gather_parts(p, &s, &local);
+    if (!local) return np_product_refuse(p, n->loc, "a factor is not made position by position"), NULL;
+    if (!s.k.n && !s.v.n) return np_product_refuse(p, n->loc, "it sums nothing but a mask"), NULL;
+    if (!decay_fits(p, &s))
+        return np_product_refuse(p, n->loc, "its decay has an axis that queries or keys lack"), NULL;
+    if (!gate_writes(p, &s))
+        return np_product_refuse(p, n->loc, "a mask is not made position by position"), NULL;
+    s.q = ordered(p, s.q), s.k = ordered(p, s.k), s.v = ordered(p, s.v), s.decay = ordered(p, s.decay);
+    find_state(p, &s);
+    if (!worth_it(p, &s))
+        return np_product_refuse(p, n->loc, "a power of its scores would need a state that is larger"), NULL;
+    np_node *zero = np_build_num(b, state_type(p, s.state), 0);
+    np_extra how = {.attr = {np_dim_const(b->cx, 0), p->T}};
+    np_node *scan = np_build_open(b, NP_SCAN, 1, &zero, &how);
+    y[0] = body(p, &s, scan, &y[1]);
+    scan = np_build_close(b, scan, 2, y);
+    char at[NP_LETTERS + 2] = {p->t, 0};
+    np_factor o = np_factor_of(np_build_pick(b, scan, 0), strcat(at, s.read));
+    if (p->scale != 1) o.n = np_build_2(b, NP_MUL, o.n, np_build_num(b, o.n->type, p->scale));
+    for (int i = 0; i < s.nafter; i++) o = np_factor_times(p, o, s.after[i], p->order);
+    o = gate_reads(p, o);
+    b->loc = loc;
+    note(p, &s, n);
+    return np_factor_as(p, &o, p->out);
+}
