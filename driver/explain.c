@@ -144,20 +144,20 @@ static void print_row(np_cx *cx, const np_traffic_row *r, const np_env *e)
 {
     np_text t = {0};
     const np_node *g = r->group;
-    np_text_add(&t, "%*s%s", 2 + 2 * r->depth, "", g->sym ? g->sym : "-");
+    np_text_add(&t, "%*s%s", 2 + 2 * r->depth, "", r->name ? r->name : "-");
     if (r->depth) np_text_add(&t, ", %s times", np_dim_str(cx, r->times));
     printf("%-42s %12.0f %12.0f  ", t.s, number_of(r->read, e), number_of(r->write, e));
     np_text_free(&t);
     printf("%-26s ", np_dim_str(cx, np_dim_add(cx, r->read, r->write)));
     t = (np_text){0};
-    if (g->loc.line) np_text_add(&t, "%s:%d: ", g->loc.file, g->loc.line);
+    if (g && g->loc.line) np_text_add(&t, "%s:%d: ", g->loc.file, g->loc.line);
     for (int i = r->nreads - 1; i >= 0; i--) {
         if (r->reads[i].x->op == NP_CONST) continue;
         add_name(&t, r->reads[i].x);
         np_text_add(&t, " ");
     }
     np_text_add(&t, "-> ");
-    add_types(&t, cx, g);
+    if (g) add_types(&t, cx, g);
     printf("%s\n", t.s);
     np_text_free(&t);
 }
