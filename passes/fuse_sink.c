@@ -46,11 +46,6 @@ static bool is_dim_of(const np_node *x, int axis, const np_dim *n)
 {
     return axis < x->type->rank && x->type->dim[axis] == n;
 }
-static bool everywhere_equal(const np_node *x)
-{
-    return x->op == NP_CONST && !x->data;
-}
-
 /* ---- after */
 static int output_of(const plan *p, const np_node *x)
 {
@@ -147,13 +142,13 @@ static bool can_go_in(const sink *s, const plan *p, const np_node *x)
     if (axis < 0 || x->in != block_of(p) || np_is_leaf(x) || x->body[0] || s->left[x->id]) return false;
     for (int i = 0; i < x->nargs; i++)
         if (np_peel_operand(x, i, axis) == NP_PEEL_FAIL) return false;
-    if (!np_is_elem(x)) return x->nargs == 1 && computes(s, p, x->arg[0]);
+    if (!np_is_elem(x)) return x->nargs == 1 && !np_is_sum(x) && computes(s, p, x->arg[0]);
     if (np_fuse_ends_sum(s->uses, x)) return false;
     return s->u->cost[x->id] <= NP_FUSE_DEAR || is_wide(p, s->f->cx, x, axis);
 }
 static void want(sink *s, plan *p, const np_node *x, int axis)
 {
-    if (everywhere_equal(x)) return;
+    if (np_peel_uniform(x)) return;
     s->left[x->id]--;
     if (p->axis[x->id] == NP_PEEL_FAIL)
         p->axis[x->id] = (signed char)axis;
@@ -201,57 +196,6 @@ static void look_at(void *env, const np_node *scan)
 }
 
 /* ---- the new scan */
-/* The new value of x, which may stand after the scan so far. */
-static np_node *ensure(np_rw *rw, const np_node *x)
-{
-    if (!rw->map[x->id]) {
-        for (int i = 0; i < x->nargs; i++) ensure(rw, x->arg[i]);
-        np_rewrite_node(rw, x);
-    }
-    return rw->map[x->id];
-}
-static np_node *whole(np_rw *rw, const plan *p, const np_node *x)
-{
-    np_build *b = rw->b;
-    np_block *here = b->at;
-    b->at = p->now->in;
-    np_node *n = ensure(rw, x);
-    b->at = here;
-    return n;
-}
-/* x at the running step. */
-static np_node *step_of(np_rw *rw, const plan *p, np_node **done, const np_node *x, int axis)
-{
-    np_build *b = rw->b;
-    np_node *arg[4];
-    if (axis == NP_PEEL_NONE) return whole(rw, p, x);
-    if (x->op == NP_EXPAND && (int)x->attr[0]->k == axis) return whole(rw, p, x->arg[0]);
-    if (everywhere_equal(x)) return np_build_num(b, np_type_without(b->cx, x->type, axis), x->num);
-    if (done[x->id]) return done[x->id];
-    if (p->inside[x->id]) {
-        for (int i = 0; i < x->nargs; i++)
-            arg[i] = step_of(rw, p, done, x->arg[i], np_peel_operand(x, i, axis));
-        b->loc = x->loc;
-        np_node *n = np_peel_op(b, x, axis, arg);
-        if (!n->name) n->name = x->name;
-        return done[x->id] = n;
-    }
-    np_node *n = whole(rw, p, x);
-    if (axis > 0) {
-        char spec[2 * NP_RANK + 3];
-        int rank = x->type->rank, k = 0;
-        for (int i = 0; i < rank; i++) spec[k++] = (char)('a' + i);
-        spec[k++] = '-', spec[k++] = '>', spec[k++] = (char)('a' + axis);
-        for (int i = 0; i < rank; i++)
-            if (i != axis) spec[k++] = (char)('a' + i);
-        spec[k] = 0;
-        np_block *here = b->at;
-        b->at = p->now->in;
-        n = np_build_permute(b, n, spec);
-        b->at = here;
-    }
-    return np_build_feed(b, p->now, n);
-}
 static np_node *rebuild(np_rw *rw, sink *s, plan *p, np_node *const *arg)
 {
     np_build *b = rw->b;
@@ -259,7 +203,8 @@ static np_node *rebuild(np_rw *rw, sink *s, plan *p, np_node *const *arg)
     const np_block *body = old->body[0];
     int seq = (int)old->attr[0]->k, nstates = old->nargs - seq, kept = 0, n = 0;
     np_node **now = np_arena_array(&s->mem, (size_t)old->nargs + 1, sizeof *now), *yield[2 * OUTS];
-    np_node **done = np_arena_array(&s->mem, s->f->nnodes + 1, sizeof *done);
+    np_peel peel = {.rw = rw, .inside = p->inside};
+    peel.done = np_arena_array(&s->mem, s->f->nnodes + 1, sizeof *peel.done);
     for (int i = 0; i < seq; i++)
         if (!p->inside[old->arg[i]->id]) now[kept++] = arg[i];
     for (int i = seq; i < old->nargs; i++) now[kept + i - seq] = arg[i];
@@ -267,21 +212,22 @@ static np_node *rebuild(np_rw *rw, sink *s, plan *p, np_node *const *arg)
     b->loc = old->loc;
     p->now = np_build_open(b, NP_SCAN, kept + nstates, now, &x);
     p->now->name = old->name;
+    peel.scan = p->now;
     for (int i = 0; i < nstates; i++)
         np_rewrite_set(rw, body->param[seq + i], p->now->body[0]->param[kept + i]);
     for (int i = 0; i < seq; i++) {
-        np_node *row_now = step_of(rw, p, done, old->arg[i], 0);
+        np_node *row_now = np_peel_step(&peel, old->arg[i], 0);
         if (!row_now->name) row_now->name = body->param[i]->name;
         np_rewrite_set(rw, body->param[i], row_now);
     }
     np_rewrite_block(rw, body);
     for (const np_node *e = old->next; e; e = e->next)
-        if (output_of(p, e) >= 0) done[e->id] = np_rewrite_get(rw, body->last->arg[output_of(p, e)]);
+        if (output_of(p, e) >= 0) peel.done[e->id] = np_rewrite_get(rw, body->last->arg[output_of(p, e)]);
     for (int i = 0; i < p->nouts; i++) {
         p->index[i] = n;
         if (!p->dropped[i]) yield[n++] = np_rewrite_get(rw, body->last->arg[i]);
     }
-    for (int i = 0; i < p->nexits; i++) yield[n++] = step_of(rw, p, done, p->exit[i], 0);
+    for (int i = 0; i < p->nexits; i++) yield[n++] = np_peel_step(&peel, p->exit[i], 0);
     for (int i = 0; i < nstates; i++) yield[n++] = np_rewrite_get(rw, body->last->arg[p->nouts + i]);
     return p->now = np_build_close(b, p->now, n, yield);
 }
