@@ -28,7 +28,7 @@ static const char *name(np_ckernel *k, const char *hint, const char *other)
                *s = want;
     int letters = (int)strlen(want);
     while (letters > 1 && want[letters - 1] >= '0' && want[letters - 1] <= '9') letters--;
-    for (int i = 2; in_scope(k, s); i++) s = np_ctext(k->mem, "%.*s%d", letters, want, i);
+    for (int i = 2; in_scope(k, s); i++) s = np_cother(k->mem, want, letters, "", i);
     if (k->nscope == k->scope_cap) {
         const char **old = k->scope;
         k->scope_cap = k->scope_cap ? 2 * k->scope_cap : 64;
