@@ -81,6 +81,35 @@ static bool repeats(const np_node *n, const np_node *x)
     return false;
 }
 
+/* Only moved from memory or padded on the way: as good to read as a copy of it, if it is read about once. */
+static bool moves(const np_fuse *u, const np_node *x)
+{
+    while (!np_is_leaf(x) && !u->kept[x->id]) {
+        bool one = x->nargs == 1 && !np_is_elem(x) && !np_is_sum(x) && !x->body[0];
+        if (!one) return x->op == NP_PICK;
+        x = x->arg[0];
+    }
+    return true;
+}
+/* The number of the running step: a parameter to which a scan feeds 0, 1, .. */
+static bool is_step(const np_node *x)
+{
+    const np_node *scan = x->in->owner;
+    for (int i = 0; scan && scan->op == NP_SCAN && i < (int)scan->attr[0]->k; i++)
+        if (x->in->param[i] == x) return scan->arg[i]->op == NP_IOTA;
+    return false;
+}
+/* Computed from positions alone, by a few operations. */
+static bool of_positions(const np_fuse *u, const np_node *x)
+{
+    if (x->op == NP_PARAM) return is_step(x);
+    if (np_is_leaf(x)) return x->op != NP_WEIGHT && !x->data;
+    if (u->cost[x->id] > NP_FUSE_DEAR || np_is_sum(x) || x->body[0] || x->op == NP_GATHER) return false;
+    for (int i = 0; i < x->nargs; i++)
+        if (!of_positions(u, x->arg[i])) return false;
+    return true;
+}
+
 /* ---- uses, from the last node to the first */
 static void read_by(decide *d, const np_node *x, const np_node *n)
 {
@@ -88,7 +117,8 @@ static void read_by(decide *d, const np_node *x, const np_node *n)
     use *to = &d->use[x->id], *of = &d->use[n->id];
     bool own = u->kept[n->id] || n->op == NP_YIELD || n->op == NP_RET;
     const np_node *group = own ? n : u->reader[n->id];
-    if (n->op == NP_SCAN || x->in != n->in || n->op == NP_WINDOW || repeats(n, x)) to->again = true;
+    bool fed = n->op == NP_SCAN && !moves(u, x);
+    if (fed || x->in != n->in || n->op == NP_WINDOW || repeats(n, x)) to->again = true;
     to->moved |= !np_is_elem(n) || (!own && of->moved);
     if (n->op == NP_EXPAND && !np_dim_is(n->attr[1], 1)) to->again |= u->cost[x->id] >= 3;
     if (!own && of->again) to->again = true;
@@ -131,7 +161,7 @@ static void decide_block(decide *d, const np_block *b)
         } else if (np_is_sum(n)) {
             const use *by = &d->use[n->id];
             if (by->again || by->moved || u->reader[n->id] == &np_fuse_many) u->kept[n->id] = true;
-        } else if (!np_is_leaf(n) && own_cost(n) > 0) {
+        } else if (!np_is_leaf(n) && own_cost(n) > 0 && !of_positions(u, n)) {
             bool many = u->reader[n->id] == &np_fuse_many;
             bool dear = u->cost[n->id] > NP_FUSE_DEAR || np_fuse_ends_sum(d->uses, n);
             if ((d->use[n->id].again && u->cost[n->id] > 0) || (many && dear)) u->kept[n->id] = true;
