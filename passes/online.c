@@ -21,7 +21,10 @@
 enum {
     KEYS = 64,    /* of a block */
     QUERIES = 64, /* of a block: rows, all axes that are not cut included */
-    FEW = 128     /* so many keys are summed at once as ever */
+    FEW = 128,    /* so many keys are summed at once as ever */
+    ROWS = 32,    /* fewer queries, as a step has, are too little to share a block of keys */
+    LANES = 64,   /* where the queries of a call are one block, masks save little: measured, it pays.. */
+    WORK = 128    /* ..with wide registers and so many multiplications for a score */
 };
 typedef struct pass {
     const np_fn *f;
@@ -52,6 +55,17 @@ static bool has_room(const np_region *r)
         if (r->part[i].kind == NP_PART_LEAF && r->part[i].n->type->rank + 2 > NP_RANK) return false;
     return true;
 }
+/* Multiplications for one score and what is done with it. */
+static int64_t work(const np_region *r)
+{
+    int64_t n = 0;
+    for (int i = 0; i < r->nparts; i++) {
+        const np_part *p = &r->part[i];
+        for (int k = 0; k < p->n->type->rank && p->kind == NP_PART_LEAF; k++)
+            if (p->id[k] == NP_ONLINE_ALONE && np_online_axis(p, r->keys) >= 0) n += most(p->n->type->dim[k]);
+    }
+    return n;
+}
 /* Sizes of blocks. False: too little for blocks. */
 static bool choose(np_region *r, const np_knobs *k)
 {
@@ -68,11 +82,13 @@ static bool choose(np_region *r, const np_knobs *k)
         if (longer) queries = id;
     }
     for (int id = 0; id < r->rank; id++)
-        if (id != r->keys && !r->batch[id] && id != queries) rows *= most(r->dim[id]) > QUERIES ? QUERIES : most(r->dim[id]);
-    if (queries < 0 || most(r->dim[queries]) < 2) return false; /* a step */
+        if (id != r->keys && !r->batch[id] && id != queries)
+            rows *= most(r->dim[id]) > QUERIES ? QUERIES : most(r->dim[id]);
+    if (queries < 0 || (is_constant(r->dim[queries]) && most(r->dim[queries]) < ROWS))
+        return false; /* a step */
     while (!k->block && r->nq > 8 && r->nq * rows > 2 * QUERIES) r->nq /= 2;
     if (most(r->dim[queries]) > r->nq) r->queries = queries;
-    return true;
+    return k->block || r->queries >= 0 || (k->lanes >= LANES && work(r) >= WORK);
 }
 
 /* ---- notes */
@@ -89,16 +105,18 @@ static void say(const np_region *r, const np_node *n)
     const char *all = np_dim_str(r->cx, r->dim[r->keys]);
     np_text rows = {0};
     if (r->queries >= 0) np_text_add(&rows, "%d queries", r->nq);
-    np_note(r->cx, n->loc, "sum over %s keys in @%s: blocks of %d keys%s%s, %s%s", all, r->f->name, r->nk, rows.s ? " by " : "",
-            rows.s ? rows.s : "", m.n ? "skipped where masked and without the mask where open: " : "none skipped: no mask",
+    np_note(r->cx, n->loc, "sum over %s keys in @%s: blocks of %d keys%s%s, %s%s", all, r->f->name, r->nk,
+            rows.s ? " by " : "", rows.s ? rows.s : "",
+            m.n ? "skipped where masked and without the mask where open: " : "none skipped: no mask",
             skip.s ? skip.s : "");
     np_text_free(&skip);
     np_text_free(&rows);
 }
 static void say_why_not(const np_region *r, const np_node *n)
 {
-    np_note(r->cx, n->loc, "sum over %s keys in @%s: all at once, since %s of line %d %s", np_dim_str(r->cx, r->dim[r->keys]),
-            r->f->name, r->why->name ? r->why->name : np_op_info(r->why->op)->text, r->why->loc.line, r->reason);
+    np_note(r->cx, n->loc, "sum over %s keys in @%s: all at once, since %s of line %d %s",
+            np_dim_str(r->cx, r->dim[r->keys]), r->f->name,
+            r->why->name ? r->why->name : np_op_info(r->why->op)->text, r->why->loc.line, r->reason);
 }
 
 /* ---- finding */

@@ -19,12 +19,12 @@ typedef struct maker {
     np_region *r;
     np_build *b;
     np_mask mask;
-    const np_dim *size[NP_RANK];        /* of a block, by axis */
-    const np_dim *nqueries, *nkeys;     /* whole blocks */
-    np_node *whole[NP_ONLINE_PARTS];    /* leaves cut for blocks of keys, if they have keys */
-    np_node *rest[NP_ONLINE_PARTS];     /* leaves behind the last block of keys */
-    np_node *leaf[NP_ONLINE_PARTS];     /* what the open body has of them */
-    np_node *tile[NP_ONLINE_PARTS];     /* computed in the open body */
+    const np_dim *size[NP_RANK];     /* of a block, by axis */
+    const np_dim *nqueries, *nkeys;  /* whole blocks */
+    np_node *whole[NP_ONLINE_PARTS]; /* leaves cut for blocks of keys, if they have keys */
+    np_node *rest[NP_ONLINE_PARTS];  /* leaves behind the last block of keys */
+    np_node *leaf[NP_ONLINE_PARTS];  /* what the open body has of them */
+    np_node *tile[NP_ONLINE_PARTS];  /* computed in the open body */
     np_place place;
     int nstates, state[NP_ONLINE_ROOTS]; /* by root; state 0 is m if there is an EXP */
 } maker;
@@ -108,12 +108,16 @@ static np_node *cut(maker *m, int part, bool whole, np_node *x, int *lead)
             if (x->op == NP_IOTA)
                 x = np_build_iota(b, all); /* positions go on */
             else
-                x = np_build_op(b, NP_PAD, 1, &x, &(np_extra){.attr = {np_dim_const(b->cx, at[i]), np_dim_const(b->cx, 0), after}});
+                x = np_build_op(
+                    b, NP_PAD, 1, &x,
+                    &(np_extra){.attr = {np_dim_const(b->cx, at[i]), np_dim_const(b->cx, 0), after}});
             x = np_build_split(b, x, q = at[i], np_dim_const(b->cx, r->nq));
             at[i]++, shift++;
         } else if (p->id[i] == r->keys) {
-            const np_dim *all = np_dim_mul(b->cx, m->nkeys, np_dim_const(b->cx, r->nk)), *zero = np_dim_const(b->cx, 0);
-            x = np_build_slice(b, x, at[i], whole ? zero : all, whole ? all : np_dim_sub(b->cx, r->dim[r->keys], all));
+            const np_dim *all = np_dim_mul(b->cx, m->nkeys, np_dim_const(b->cx, r->nk)),
+                         *zero = np_dim_const(b->cx, 0);
+            x = np_build_slice(b, x, at[i], whole ? zero : all,
+                               whole ? all : np_dim_sub(b->cx, r->dim[r->keys], all));
             if (!whole) continue;
             x = np_build_split(b, x, k = at[i], np_dim_const(b->cx, r->nk));
             at[i]++, shift++;
@@ -143,7 +147,8 @@ static bool jumps(const np_region *r, int part)
     int last = x->type->rank - 1;
     for (int i = 0; i < r->nparts; i++) {
         const np_part *q = &r->part[i];
-        of_score |= q->kind == NP_PART_SCORE && (q->arg[0] == part || q->arg[1] == part) && q->id[q->n->type->rank - 1] == r->keys;
+        of_score |= q->kind == NP_PART_SCORE && (q->arg[0] == part || q->arg[1] == part) &&
+                    q->id[q->n->type->rank - 1] == r->keys;
     }
     if (x->op == NP_PERMUTE) { /* the axis that is last in memory */
         const char *in = x->sym, *out = strstr(in, "->") + 2;
@@ -159,7 +164,8 @@ static np_node *turned(maker *m, int part, int lead, np_node *x)
     int id[NP_RANK], n = inner_ids(m, p->n->type->rank, p->id, id), k = 0;
     while (id[k] != m->r->keys) k++;
     if (lead == 0) x = np_build_expand(b, x, 0, np_dim_const(b->cx, 1));
-    np_node *scan = np_build_open(b, NP_SCAN, 0, NULL, &(np_extra){.attr = {np_dim_const(b->cx, 0), x->type->dim[0]}});
+    np_node *scan =
+        np_build_open(b, NP_SCAN, 0, NULL, &(np_extra){.attr = {np_dim_const(b->cx, 0), x->type->dim[0]}});
     np_node *y = np_build_feed(b, scan, x);
     int rank = y->type->rank, own = rank - n;
     char spec[2 * NP_RANK + 8] = {0}, *s = spec;
@@ -187,7 +193,8 @@ static np_node *keep(maker *m, int part, np_node *x)
     return m->tile[part] = x;
 }
 /* A contraction in a block: the letters of axes that a block lacks are left out. */
-static np_node *contract(maker *m, const np_node *n, const np_part *a, const np_part *c, np_node *x, np_node *y)
+static np_node *contract(maker *m, const np_node *n, const np_part *a, const np_part *c, np_node *x,
+                         np_node *y)
 {
     char spec[4 * NP_RANK], gone[NP_RANK * 2] = {0}, *p = spec;
     const char *comma = strchr(n->sym, ',');
@@ -353,7 +360,8 @@ static void block(maker *m, np_node *const *was, np_node **next)
 static bool has_iota(const np_region *r, int id)
 {
     for (int i = 0; i < r->nparts; i++)
-        if (r->part[i].kind == NP_PART_LEAF && r->part[i].n->op == NP_IOTA && r->part[i].id[0] == id) return true;
+        if (r->part[i].kind == NP_PART_LEAF && r->part[i].n->op == NP_IOTA && r->part[i].id[0] == id)
+            return true;
     return false;
 }
 static void at_size(maker *m, int id, const np_dim *from, const np_dim *to)
@@ -401,12 +409,14 @@ static void start(maker *m, np_node **state)
         const np_part *s = &r->part[r->part[r->exp].arg[0]];
         for (int k = 0; k < s->n->type->rank; k++)
             if (s->id[k] != r->keys && !outer(m, s->id[k])) dim[n++] = m->size[s->id[k]];
-        state[0] = np_build_num(m->b, np_type_tensor(r->cx, float_of(r, r->part[r->exp].arg[0]), n, dim), -INFINITY);
+        state[0] =
+            np_build_num(m->b, np_type_tensor(r->cx, float_of(r, r->part[r->exp].arg[0]), n, dim), -INFINITY);
         m->nstates = 1;
     }
     for (int i = 0; i < r->nroots; i++) {
         int id[NP_RANK], rank = np_online_ids(r, &r->root[i], id);
-        if (r->exp >= 0 && largest(&r->root[i]) && r->root[i].part == r->part[r->exp].arg[0]) continue; /* is m */
+        if (r->exp >= 0 && largest(&r->root[i]) && r->root[i].part == r->part[r->exp].arg[0])
+            continue; /* is m */
         n = 0;
         for (int k = 0; k < rank; k++)
             if (!outer(m, id[k])) dim[n++] = id[k] >= 0 ? m->size[id[k]] : r->root[i].n->type->dim[k];
@@ -481,7 +491,8 @@ void np_online_build(np_region *r, np_build *b, np_node *(*leaf)(void *env, cons
     m.nkeys = np_dim_floor(r->cx, r->dim[r->keys], r->nk);
     for (int id = 0; id < r->rank; id++) {
         m.size[id] = r->dim[id];
-        if (!r->batch[id] && id != r->keys && has_iota(r, id)) at_size(&m, id, np_dim_const(r->cx, 0), r->dim[id]);
+        if (!r->batch[id] && id != r->keys && has_iota(r, id))
+            at_size(&m, id, np_dim_const(r->cx, 0), r->dim[id]);
     }
     if (r->queries >= 0) {
         m.nqueries = np_dim_ceil(r->cx, r->dim[r->queries], r->nq);

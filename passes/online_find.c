@@ -258,7 +258,8 @@ static bool add_root(finder *f, const np_node *n, int side, const int *id)
     np_root root = {.n = n, .side = side, .other = -1};
     int to[NP_RANK];
     if (r->nroots == NP_ONLINE_ROOTS) return fail(r, n, "is one sum too many") >= 0;
-    if (n->op == NP_CONTRACT && !ids_of_other(r, n, side, id, to)) return fail(r, n, "sums over more than the keys") >= 0;
+    if (n->op == NP_CONTRACT && !ids_of_other(r, n, side, id, to))
+        return fail(r, n, "sums over more than the keys") >= 0;
     if (n->op == NP_CONTRACT && (root.other = add(f, NP_PART_LEAF, n->arg[!side], to)) < 0) return false;
     bool largest = n->op == NP_REDUCE && strcmp(n->sym, "max") == 0;
     root.part = largest ? explore(f, n->arg[0], id) : weights(f, n->arg[side], id, &root);
@@ -295,7 +296,8 @@ static bool join_all(finder *f)
 {
     np_region *r = f->r;
     for (int i = 0; i < r->nparts; i++)
-        if (r->part[i].scored && has(r->part[i].n, r->part[i].id, r->keys) && !join(f, r->part[i].n, r->part[i].id))
+        if (r->part[i].scored && has(r->part[i].n, r->part[i].id, r->keys) &&
+            !join(f, r->part[i].n, r->part[i].id))
             return false;
     for (int i = 0; i < f->ninner; i++)
         if (!join(f, f->inner[i].n, f->inner[i].id)) return false;

@@ -96,7 +96,8 @@ static span of_positions(np_place *at, const np_part *p)
 /* lo and hi of an op that falls or grows in both operands: the extremes are at corners. */
 static span corners(np_place *at, np_op op, span x, span y)
 {
-    np_node *c[4] = {op2(at, op, x.lo, y.lo), op2(at, op, x.lo, y.hi), op2(at, op, x.hi, y.lo), op2(at, op, x.hi, y.hi)};
+    np_node *c[4] = {op2(at, op, x.lo, y.lo), op2(at, op, x.lo, y.hi), op2(at, op, x.hi, y.lo),
+                     op2(at, op, x.hi, y.hi)};
     span s = {c[0], c[0]};
     for (int i = 1; i < 4; i++) s.lo = op2(at, NP_MIN, s.lo, c[i]), s.hi = op2(at, NP_MAX, s.hi, c[i]);
     return s;
@@ -126,7 +127,8 @@ static span of_node(np_place *at, const np_part *p, int part)
     x = of_int(at, p->arg[0]);
     if (n->nargs > 1) y = of_int(at, p->arg[1]);
     switch (n->op) {
-    case NP_CAST: return (span){np_build_cast(at->b, x.lo, n->type->dtype), np_build_cast(at->b, x.hi, n->type->dtype)};
+    case NP_CAST:
+        return (span){np_build_cast(at->b, x.lo, n->type->dtype), np_build_cast(at->b, x.hi, n->type->dtype)};
     case NP_NEG: return (span){np_build_1(at->b, NP_NEG, x.hi), np_build_1(at->b, NP_NEG, x.lo)};
     case NP_ADD:
     case NP_MIN:
@@ -134,7 +136,8 @@ static span of_node(np_place *at, const np_part *p, int part)
     case NP_SUB: return (span){op2(at, NP_SUB, x.lo, y.hi), op2(at, NP_SUB, x.hi, y.lo)};
     case NP_MUL: return corners(at, NP_MUL, x, y);
     case NP_IDIV:
-        if (by_positive(at->r, p->arg[1])) return (span){op2(at, NP_IDIV, x.lo, y.lo), op2(at, NP_IDIV, x.hi, y.lo)};
+        if (by_positive(at->r, p->arg[1]))
+            return (span){op2(at, NP_IDIV, x.lo, y.lo), op2(at, NP_IDIV, x.hi, y.lo)};
         break;
     case NP_MOD:
         if (by_positive(at->r, p->arg[1])) return remainder_of(at, x, y);
@@ -185,9 +188,7 @@ static sure of_bool(np_place *at, int part)
     switch (n->op) {
     case NP_EXPAND:
     case NP_PERMUTE: return of_bool(at, p->arg[0]);
-    case NP_NOT:
-        x = of_bool(at, p->arg[0]);
-        return (sure){x.no, x.yes};
+    case NP_NOT: x = of_bool(at, p->arg[0]); return (sure){x.no, x.yes};
     case NP_AND:
     case NP_OR:
         x = of_bool(at, p->arg[0]), y = of_bool(at, p->arg[1]);
