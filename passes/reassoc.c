@@ -1,4 +1,5 @@
-/* reassoc: TENSOR to TENSOR. Sums of products in the order in which they cost least.
+/* The part of reassoc that works before streaming, TENSOR to TENSOR; the rest, over each
+ * entry, is reassoc_order.c.
  *
  * Over @main, before it is streamed, so that every entry has the state that follows: a
  * sum over earlier positions whose terms are products of a factor of t, a factor of j

@@ -71,6 +71,7 @@ np_factor np_factor_of(np_node *n, const char *at);
 np_node *np_factor_as(const np_product *p, const np_factor *f, const char *at); /* with these axes; missing ones are expanded */
 /* Letters of both, in p->order. */
 void np_factor_union(const np_product *p, const char *a, const char *b, char *out);
+np_factor np_factor_sum(const np_product *p, np_factor f, const char *kept); /* over letters that are not kept */
 /* Product of factors, summed over letters that are not kept. n NULL: of none. */
 np_factor np_factor_times(const np_product *p, np_factor a, np_factor b, const char *kept);
 np_factor np_factor_product(const np_product *p, int n, const np_factor *f, const char *kept);

@@ -59,7 +59,7 @@ np_node *np_factor_as(const np_product *p, const np_factor *f, const char *at)
         if (!strchr(f->at, at[i])) n = np_build_expand(p->b, n, i, p->dim[at[i] - 'a']);
     return n;
 }
-static np_factor sum_out(const np_product *p, np_factor f, const char *kept)
+np_factor np_factor_sum(const np_product *p, np_factor f, const char *kept)
 {
     for (int i = 0; f.at[i];) {
         if (strchr(kept, f.at[i])) {
@@ -105,7 +105,7 @@ np_factor np_factor_product(const np_product *p, int n, const np_factor *f, cons
     }
     if (!r.n) return r;
     if (r.under) r.n = np_build_1(p->b, NP_RECIP, r.n), r.under = false;
-    return sum_out(p, r, kept);
+    return np_factor_sum(p, r, kept);
 }
 
 /* ---- positions */

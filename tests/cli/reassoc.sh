@@ -17,4 +17,9 @@ expect 0 'with a decay that is constant in time' "$neap" explain "$quad/retentio
 expect 0 'with a decay for each step' "$neap" explain "$quad/simple_gla.lua" $sizes
 expect 0 'kept as a state f32\[1,2,3\]' "$neap" explain "$quad/linear_attn.lua" $sizes --set normalize=true
 expect 0 'keeps them all: its exponent is no sum of values of one position each: contract' "$neap" explain forgetting_attn $sizes --set size.Q=2 --context 9
+
+# without a mask: both orders, and the number of positions that decides
+expect 0 '^ok +test many' "$neap" check "$quad/unmasked.lua"
+expect 0 'reassoc: .*@whole: contracted in one order where T is below 31, in another from there on' "$neap" explain "$quad/unmasked.lua" --context 4096
+expect 0 '^no step: ' "$neap" explain "$quad/unmasked.lua" --context 4096
 finish
