@@ -11,7 +11,8 @@ typedef struct np_frame {
     np_framekind kind;
     np_node *scan;
     np_block *outside;
-    char letter; /* what it runs over; CHUNKS: t is cut */
+    char letter;  /* what it runs over; CHUNKS: t is cut */
+    np_node *pos; /* CHUNKS: the steps of the running chunk, counted over all; NULL: every chunk is whole */
 } np_frame;
 enum { NP_FRAMES = NP_RANK + 4 };
 typedef struct np_frames {
@@ -22,13 +23,14 @@ typedef struct np_frames {
     np_block *home;           /* where the scan stood */
     const np_dim *T, *chunks; /* steps, and how many chunks of them */
     int64_t c;                /* steps of a chunk */
-    bool back;
+    bool back, turned;
     struct np_seen *seen;
 } np_frames;
 /* Opens a scan over a letter; state: operands that are carried, in the block outside. */
 np_node *np_frame_open(np_frames *s, np_framekind kind, char letter, int nstates, np_node *const *state);
 np_node *np_frame_close(np_frames *s, int nyields, np_node *const *yield);
-np_lab np_frame_see(np_frames *s, np_lab x);
+/* x inside of all that is open; with the steps of a chunk as the first axis, or (turned) as the last. */
+np_lab np_frame_see(np_frames *s, np_lab x, bool turned);
 bool np_frame_ragged(const np_frames *s); /* may the last chunk have fewer steps? */
 
 /* ---- chunk_block.c: the blocked form of recurrences that do not need one another. */

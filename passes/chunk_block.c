@@ -51,8 +51,11 @@ static bool enters(const body *m, int f) /* does write f stay in any state? */
 }
 static np_lab masked(body *m, np_lab x, np_lab neutral)
 {
+    char with_t[NP_LETTERS];
     if (!m->valid.n || (!x.n && x.zero == neutral.zero)) return x;
-    return np_label_select(m->l, m->valid, x, neutral);
+    np_label_join(with_t, "t", x.axes, "");
+    return np_label_op_as(m->l, NP_SELECT, 3, (np_lab[]){m->valid, x, neutral},
+                          x.n && strchr(x.axes, 't') ? x.axes : with_t);
 }
 static void letters_of(char *out, np_lab x, np_lab y, const char *minus)
 {
@@ -101,25 +104,27 @@ static void see_all(body *m)
     np_frames *s = m->s;
     for (int f = 0; f < a->nwrites; f++) {
         const np_write *w = &a->write[f];
-        m->w[f] = masked(m, np_frame_see(s, w->w), np_label_none);
-        m->b[f] = masked(m, np_frame_see(s, w->b), np_label_none);
-        for (int e = 0; e < a->nreads; e++) m->c[f][e] = masked(m, np_frame_see(s, w->c[e]), np_label_none);
-        for (int i = 0; i < a->nstates; i++) m->post[f][i] = np_frame_see(s, w->post[i]);
+        m->w[f] = masked(m, np_frame_see(s, w->w, true), np_label_none);
+        m->b[f] = masked(m, np_frame_see(s, w->b, false), np_label_none);
+        for (int e = 0; e < a->nreads; e++)
+            m->c[f][e] = masked(m, np_frame_see(s, w->c[e], false), np_label_none);
+        for (int i = 0; i < a->nstates; i++) m->post[f][i] = np_frame_see(s, w->post[i], false);
         bool fold = a->nstates == 1 && a->decay != NP_DECAY_VALUE; /* into the key */
         if (!fold) continue;
         m->late[f] = np_label_mul(m->l, m->w[f], m->post[f][0]);
         if (!m->post[f][0].zero) m->post[f][0] = np_label_one;
     }
     for (int e = 0; e < a->nreads; e++)
-        for (int i = 0; i < a->nstates; i++) m->read[e][i] = np_frame_see(s, a->read[e].a[i]);
+        for (int i = 0; i < a->nstates; i++) m->read[e][i] = np_frame_see(s, a->read[e].a[i], false);
     for (int e = 0; e < a->nreads; e++)
         for (int f = 0; f < a->nwrites; f++)
-            m->same[e][f] = score(m, np_frame_see(s, a->read[e].same[f]), m->w[f]);
+            m->same[e][f] = score(m, np_frame_see(s, a->read[e].same[f], false), m->w[f]);
     for (int f = 0; f < a->nwrites; f++)
         if (m->late[f].n || m->late[f].zero) m->w[f] = m->late[f];
     for (int i = 0; i < a->nstates; i++)
         for (int j = 0; j < a->nstates; j++)
-            m->mix[i][j] = masked(m, np_frame_see(s, a->mix[i][j]), i == j ? np_label_one : np_label_none);
+            m->mix[i][j] =
+                masked(m, np_frame_see(s, a->mix[i][j], false), i == j ? np_label_one : np_label_none);
 }
 
 /* ---- a short scan over the steps of the chunk. Slots: what it carries and gives, as labels. */
@@ -172,7 +177,7 @@ static void close_steps(shorts *k)
 /* A value of the chunk at the running step. */
 static np_lab at_step(shorts *k, np_lab x)
 {
-    return np_frame_see(k->m->s, x);
+    return np_frame_see(k->m->s, x, false);
 }
 /* Row t of a carried block becomes x. */
 static np_lab put_row(shorts *k, np_lab block, np_lab x)
@@ -271,7 +276,7 @@ static void key_scores(body *m)
     np_label *l = m->l;
     int block[NP_WRITES], power;
     char rows[NP_LETTERS];
-    np_label_join(rows, "u", m->a->key, "");
+    np_label_join(rows, m->a->key, "u", "");
     for (int f = 0; f < m->a->nwrites; f++)
         if (enters(m, f)) block[f] = carry(&k, rows, false, &m->late[f]);
     power = carry(&k, m->a->key, true, &m->whole[0][0]);
@@ -493,7 +498,7 @@ void np_chunk_block(np_frames *s, np_blocked *r, int n)
         m[q] = (body){.s = s, .l = &a->l, .a = a};
         state_letters(&m[q], axes);
         for (int i = 0; i < a->nstates; i++) {
-            np_lab start = np_frame_see(s, np_label_of(r[q].start[i], a->axes));
+            np_lab start = np_frame_see(s, np_label_of(r[q].start[i], a->axes), false);
             state[nstates++] = np_label_to(&a->l, start, axes);
         }
     }
@@ -509,20 +514,22 @@ void np_chunk_block(np_frames *s, np_blocked *r, int n)
         for (int i = 0; i < m[q].a->nstates; i++) m[q].state[i] = np_label_of((np_node *)param[k++], axes);
     }
     if (np_frame_ragged(s)) {
+        np_frame *frame = &s->frame[s->n - 1];
         s->l = m[0].l;
-        b->at = s->frame[s->n - 1].outside;
+        b->at = frame->outside;
         np_node *index = np_build_iota(b, s->chunks);
         b->at = chunks->body[0];
         np_node *first = np_build_2(b, NP_MUL, np_build_feed(b, chunks, index),
                                     np_build_num(b, np_type_scalar(cx, NP_I32), (double)s->c));
         np_lab pos = np_label_op(s->l, NP_ADD, 2, (np_lab[]){t, np_label_of(first, "")});
+        frame->pos = pos.n;
         valid = np_label_op(s->l, NP_LT, 2, (np_lab[]){pos, np_label_of(np_build_size(b, s->T), "")});
     }
     for (int q = 0; q < n; q++) {
         s->l = m[q].l;
         m[q].valid = valid;
         m[q].t = t, m[q].u = u;
-        m[q].strict = np_label_op(s->l, NP_LT, 2, s->back ? (np_lab[]){t, u} : (np_lab[]){u, t});
+        m[q].strict = np_label_op_as(s->l, NP_LT, 2, s->back ? (np_lab[]){t, u} : (np_lab[]){u, t}, "tu");
         write_body(&m[q]);
         for (int e = 0; e < m[q].a->nreads; e++) {
             char out[NP_LETTERS];

@@ -12,6 +12,7 @@ typedef struct np_seen { /* a value that was asked for: what it is inside of the
     const np_node *n;
     char axes[NP_RANK + 1];
     const np_node *level;
+    bool turned;
     np_lab is;
     struct np_seen *next;
 } np_seen;
@@ -48,19 +49,27 @@ static np_node *in_front(np_build *b, np_node *n, char *axes, char letter)
     strcpy(axes, order);
     return np_build_permute(b, n, spec);
 }
-/* Time cut into chunks, which stand in front; steps that are missing in the last one read 0. */
-static np_node *cut(np_frames *s, np_node *n, char *axes)
+/* The steps of the running chunk. Where the last one has fewer, what is missing is the last step again. */
+static np_lab cut(np_frames *s, np_frame *v, np_lab x)
 {
-    np_cx *cx = s->b->cx;
-    int k = (int)(strchr(axes, 't') - axes);
-    const np_dim *c = np_dim_const(cx, s->c), *more = np_dim_sub(cx, np_dim_mul(cx, s->chunks, c), s->T);
-    if (!np_dim_is(more, 0))
-        n = np_build_op(s->b, NP_PAD, 1, &n,
-                        &(np_extra){.attr = {np_dim_const(cx, k), np_dim_const(cx, 0), more}});
-    n = np_build_split(s->b, n, k, c);
-    memmove(axes + k + 1, axes + k, strlen(axes + k) + 1);
-    axes[k] = 'z';
-    return in_front(s->b, n, axes, 'z');
+    char axes[NP_RANK + 2];
+    strcpy(axes, x.axes);
+    s->b->at = v->outside;
+    np_node *n = in_front(s->b, x.n, axes, 't');
+    if (!v->pos) {
+        n = np_build_split(s->b, n, 0, np_dim_const(s->b->cx, s->c));
+        n = np_build_feed(s->b, v->scan, n);
+    } else {
+        s->b->at = v->scan->body[0];
+        n = np_build_op(s->b, NP_GATHER, 2, (np_node *[]){n, v->pos}, NULL);
+    }
+    if (!n->name) n->name = x.n->name;
+    np_lab r = np_label_of(n, axes);
+    if (!s->turned) return r;
+    s->b->at = v->scan->body[0];
+    memmove(axes, axes + 1, strlen(axes));
+    strcat(axes, "t");
+    return np_label_of(np_label_to(s->l, r, axes), axes);
 }
 static np_lab feed(np_frames *s, int level, np_lab x)
 {
@@ -71,9 +80,14 @@ static np_lab feed(np_frames *s, int level, np_lab x)
     if (!strchr(x.axes, v->letter)) return x;
     char axes[NP_RANK + 2];
     np_block *here = s->b->at;
+    if (v->kind == NP_FRAME_CHUNKS) {
+        np_lab r = cut(s, v, x);
+        s->b->at = here;
+        return r;
+    }
     strcpy(axes, x.axes);
     s->b->at = v->outside;
-    np_node *n = v->kind == NP_FRAME_CHUNKS ? cut(s, x.n, axes) : in_front(s->b, x.n, axes, v->letter);
+    np_node *n = in_front(s->b, x.n, axes, v->letter);
     if (!n->name) n->name = x.n->name;
     s->b->at = here;
     return np_label_of(np_build_feed(s->b, v->scan, n), axes + 1);
@@ -89,8 +103,16 @@ static np_lab see(np_frames *s, np_lab x);
 static np_lab elementwise(np_frames *s, np_lab x)
 {
     np_lab arg[3], r;
+    char have[NP_LETTERS] = "", rest[NP_LETTERS], all[NP_LETTERS];
     np_block *here = s->b->at;
-    for (int i = 0; i < x.n->nargs; i++) arg[i] = see(s, np_label_of(x.n->arg[i], x.axes));
+    for (int i = 0; i < x.n->nargs; i++) {
+        arg[i] = see(s, np_label_of(x.n->arg[i], x.axes));
+        np_label_keep(rest, arg[i].axes, have, false);
+        np_label_join(have, have, rest, "");
+    }
+    np_label_keep(rest, have, "t", false);
+    const char *t = strchr(have, 't') ? "t" : "";
+    np_label_join(all, s->turned ? "" : t, rest, s->turned ? t : "");
     s->b->at = deepest(s->home, x.n->nargs, arg);
     s->b->loc = x.n->loc;
     if (x.n->op == NP_CAST)
@@ -128,14 +150,16 @@ static np_lab see(np_frames *s, np_lab x)
 {
     const np_node *level = s->frame[s->n - 1].scan;
     for (np_seen *p = s->seen; p; p = p->next)
-        if (p->n == x.n && p->level == level && strcmp(p->axes, x.axes) == 0) return p->is;
+        if (p->n == x.n && p->level == level && p->turned == s->turned && strcmp(p->axes, x.axes) == 0)
+            return p->is;
     np_seen *p = np_arena_alloc(&s->b->fn->mem, sizeof *p);
-    *p = (np_seen){.n = x.n, .level = level, .is = look(s, x)};
+    *p = (np_seen){.n = x.n, .level = level, .turned = s->turned, .is = look(s, x)};
     memcpy(p->axes, x.axes, sizeof p->axes);
     p->next = s->seen;
     return (s->seen = p)->is;
 }
-np_lab np_frame_see(np_frames *s, np_lab x)
+np_lab np_frame_see(np_frames *s, np_lab x, bool turned)
 {
+    s->turned = turned;
     return x.n && s->n ? see(s, x) : x;
 }

@@ -66,16 +66,20 @@ np_node *np_label_to(np_label *l, np_lab x, const char *axes)
         if (!strchr(x.axes, axes[k])) n = np_build_expand(l->b, n, k, l->dim[(int)axes[k]]);
     return n;
 }
-np_lab np_label_op(np_label *l, np_op op, int n, const np_lab *x)
+np_lab np_label_op_as(np_label *l, np_op op, int n, const np_lab *x, const char *axes)
 {
     np_node *arg[3];
+    for (int i = 0; i < n; i++) arg[i] = np_label_to(l, x[i], axes);
+    return np_label_of(np_build_op(l->b, op, n, arg, NULL), axes);
+}
+np_lab np_label_op(np_label *l, np_op op, int n, const np_lab *x)
+{
     char all[NP_LETTERS] = "";
     size_t k = 0;
     for (int i = 0; i < n; i++)
         for (const char *p = x[i].axes; *p; p++)
             if (!strchr(all, *p)) all[k++] = *p, all[k] = 0;
-    for (int i = 0; i < n; i++) arg[i] = np_label_to(l, x[i], all);
-    return np_label_of(np_build_op(l->b, op, n, arg, NULL), all);
+    return np_label_op_as(l, op, n, x, all);
 }
 np_lab np_label_mul(np_label *l, np_lab x, np_lab y)
 {

@@ -22,6 +22,7 @@ bool np_label_is_one(np_lab x);
 np_lab np_label_of(np_node *n, const char *axes);
 np_lab np_label_num(np_label *l, double v);
 np_lab np_label_op(np_label *l, np_op op, int n, const np_lab *x); /* elementwise over the union of the axes */
+np_lab np_label_op_as(np_label *l, np_op op, int n, const np_lab *x, const char *axes); /* .. over these, in this order */
 np_lab np_label_mul(np_label *l, np_lab x, np_lab y);
 np_lab np_label_add(np_label *l, np_lab x, np_lab y);
 np_lab np_label_neg(np_label *l, np_lab x);
