@@ -300,14 +300,15 @@ static form *form_of(reader *r, const np_node *n)
 }
 
 /* ---- reads */
-static np_read *add_read(reader *r, const np_node *at, const form *f, np_lab by, const char *axes)
+static np_read *add_read(reader *r, const np_node *at, const np_node *of, const form *f, np_lab by,
+                         const char *axes)
 {
     np_affine *a = r->a;
     for (int i = 0; i < a->nreads; i++)
         if (a->read[i].at == at) return &a->read[i];
     if (a->nreads == NP_READS) return refuse(r, at, "reads more values a step than are looked at");
     np_read *e = &a->read[a->nreads++];
-    *e = (np_read){.at = at};
+    *e = (np_read){.at = at, .of = of, .by = by, .end = -1};
     memcpy(e->axes, axes, strlen(axes) + 1);
     for (int i = 0; i < NP_STATES; i++) e->a[i] = np_label_mul(r->l, by, f->s[i]);
     for (int i = 0; i < NP_WRITES; i++) e->same[i] = np_label_mul(r->l, by, f->w[i]);
@@ -316,7 +317,7 @@ static np_read *add_read(reader *r, const np_node *at, const form *f, np_lab by,
 static void read_whole(reader *r, const np_node *x)
 {
     form *f = form_of(r, x);
-    if (f) add_read(r, x, f, np_label_one, f->at);
+    if (f) add_read(r, x, x, f, np_label_one, f->at);
 }
 static void read_contract(reader *r, const np_node *n)
 {
@@ -338,7 +339,7 @@ static void read_contract(reader *r, const np_node *n)
     }
     for (int i = 0; out[i]; i++) axes[i] = to[(int)out[i]];
     np_lab by = peel(r, n->arg[!o], with);
-    if (!r->a->no) add_read(r, n, f, by, axes);
+    if (!r->a->no) add_read(r, n, n->arg[o], f, by, axes);
 }
 static void read_sum(reader *r, const np_node *n)
 {
@@ -346,7 +347,7 @@ static void read_sum(reader *r, const np_node *n)
     form *f = form_of(r, n->arg[0]);
     if (!f) return;
     without(axes, f->at, (int)n->attr[0]->k);
-    add_read(r, n, f, np_label_one, axes);
+    add_read(r, n, n->arg[0], f, np_label_one, axes);
 }
 static bool reads_sum(const reader *r, const np_node *n)
 {
@@ -389,6 +390,8 @@ static void find_next(reader *r)
         }
         for (int j = 0; j < a->nstates; j++) a->mix[i][j] = f->s[j];
         for (int w = 0; w < a->nwrites; w++) a->write[w].post[i] = f->w[w];
+        for (int e = 0; e < a->nreads; e++)
+            if (a->read[e].of == a->next[i]) a->read[e].end = i;
     }
 }
 

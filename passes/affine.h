@@ -26,6 +26,9 @@ typedef struct np_read {
     char axes[NP_RANK + 1];    /* letters of its axes */
     np_lab a[NP_STATES];
     np_lab same[NP_WRITES];    /* how it sees what the same step has written */
+    np_lab by;                 /* what it multiplies the value by that it sums */
+    const np_node *of;         /* that value */
+    int end;                   /* which state's next one that is, or -1: then r_e = by S_end' */
 } np_read;
 typedef enum {
     NP_DECAY_NONE,

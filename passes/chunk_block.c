@@ -25,15 +25,17 @@ typedef struct body { /* one recurrence inside the body of the scan over chunks 
     np_frames *s;
     np_label *l;
     np_affine *a;
-    np_lab t, u, valid, strict; /* numbers of steps; [t]; [t,u] */
+    np_lab t, u, valid, past[2]; /* numbers of steps; [t]: is there such a step; [t,u]: u < t, u <= t */
     np_lab read[NP_READS][NP_STATES], w[NP_WRITES], b[NP_WRITES], c[NP_WRITES][NP_READS];
     np_lab post[NP_WRITES][NP_STATES], mix[NP_STATES][NP_STATES];
     np_lab same[NP_READS][NP_WRITES]; /* scores within a step */
-    np_lab table[NP_WRITES][NP_STATES],
-        after[NP_WRITES][NP_STATES]; /* A(t,u) with what enters state i; s(u) */
-    np_lab before[NP_STATES][NP_STATES], whole[NP_STATES][NP_STATES]; /* p(t); p(C) */
-    np_lab scores[NP_READS][NP_WRITES]; /* P, without what the step itself has written */
-    np_lab late[NP_WRITES];             /* KEY: w_f s(u); VALUE: b_f s(u) */
+    np_lab table[2][NP_WRITES]
+                [NP_STATES];            /* A(t,u) with what enters state i; [1]: with the decay of t itself */
+    np_lab after[NP_WRITES][NP_STATES]; /* s(u) */
+    np_lab before[2][NP_STATES][NP_STATES]; /* p(t); [1]: with the decay of t itself */
+    np_lab whole[NP_STATES][NP_STATES];     /* p(C) */
+    np_lab scores[NP_READS][NP_WRITES];     /* P, without `same` */
+    np_lab late[NP_WRITES];                 /* KEY: w_f s(u); VALUE: b_f s(u) */
     np_lab state[NP_STATES], next[NP_STATES];
     np_lab start[NP_READS], out[NP_READS]; /* r0; r */
     bool solved[NP_READS];                 /* known from forward substitution */
@@ -42,6 +44,17 @@ typedef struct body { /* one recurrence inside the body of the scan over chunks 
 static np_lab at_u(np_lab x)
 {
     return np_label_rename(x, 't', 'u');
+}
+static int ends(const body *m,
+                int e) /* does read e see what its step leaves? Index of the tables that it wants */
+{
+    return m->a->read[e].end >= 0;
+}
+static bool any_read(const body *m, int end)
+{
+    for (int e = 0; e < m->a->nreads; e++)
+        if (ends(m, e) == end) return true;
+    return false;
 }
 static bool enters(const body *m, int f) /* does write f stay in any state? */
 {
@@ -115,10 +128,14 @@ static void see_all(body *m)
         if (!m->post[f][0].zero) m->post[f][0] = np_label_one;
     }
     for (int e = 0; e < a->nreads; e++)
-        for (int i = 0; i < a->nstates; i++) m->read[e][i] = np_frame_see(s, a->read[e].a[i], false);
+        for (int i = 0; i < a->nstates; i++) {
+            np_lab x = !ends(m, e) ? a->read[e].a[i] : a->read[e].end == i ? a->read[e].by : np_label_none;
+            m->read[e][i] = np_frame_see(s, x, false);
+        }
     for (int e = 0; e < a->nreads; e++)
         for (int f = 0; f < a->nwrites; f++)
-            m->same[e][f] = score(m, np_frame_see(s, a->read[e].same[f], false), m->w[f]);
+            m->same[e][f] =
+                ends(m, e) ? np_label_none : score(m, np_frame_see(s, a->read[e].same[f], false), m->w[f]);
     for (int f = 0; f < a->nwrites; f++)
         if (m->late[f].n || m->late[f].zero) m->w[f] = m->late[f];
     for (int i = 0; i < a->nstates; i++)
@@ -180,11 +197,11 @@ static np_lab at_step(shorts *k, np_lab x)
     return np_frame_see(k->m->s, x, false);
 }
 /* Row t of a carried block becomes x. */
-static np_lab put_row(shorts *k, np_lab block, np_lab x)
+static np_lab put_row(shorts *k, np_lab block, np_lab x, const char *axes)
 {
     np_label *l = k->m->l;
     np_lab here = np_label_op(l, NP_EQ, 2, (np_lab[]){k->m->u, at_step(k, k->m->t)});
-    return np_label_select(l, here, x, block);
+    return np_label_op_as(l, NP_SELECT, 3, (np_lab[]){here, x, block}, axes);
 }
 
 /* ---- decays that are the same for a whole head */
@@ -209,8 +226,9 @@ static void mix_letters(const body *m, char *out)
 }
 static void no_decay(body *m)
 {
-    for (int f = 0; f < m->a->nwrites; f++) m->table[f][0] = m->after[f][0] = m->post[f][0];
-    m->before[0][0] = m->whole[0][0] = np_label_one;
+    for (int f = 0; f < m->a->nwrites; f++)
+        m->table[0][f][0] = m->table[1][f][0] = m->after[f][0] = m->post[f][0];
+    m->before[0][0][0] = m->before[1][0][0] = m->whole[0][0] = np_label_one;
 }
 static void tables(body *m)
 {
@@ -236,21 +254,28 @@ static void tables(body *m)
             np_lab sum = np_label_none;
             for (int j = 0; j < n; j++)
                 sum = np_label_add(l, sum, np_label_mul(l, mix[i][j], k.now[row[f][j]]));
-            give(&k, k.now[row[f][i]], &m->table[f][i]);
-            k.next[row[f][i]] = put_row(&k, sum, at_step(&k, m->post[f][i]));
+            sum = put_row(&k, sum, at_step(&k, m->post[f][i]), rows);
+            for (int end = 0; end < 2; end++)
+                if (any_read(m, end)) give(&k, end ? sum : k.now[row[f][i]], &m->table[end][f][i]);
+            k.next[row[f][i]] = sum;
         }
     for (int i = 0; i < n; i++)
         for (int j = 0; j < n; j++) {
             np_lab sum = np_label_none;
             for (int p = 0; p < n; p++)
                 sum = np_label_add(l, sum, np_label_mul(l, mix[i][p], k.now[power[p][j]]));
-            give(&k, k.now[power[i][j]], &m->before[i][j]);
+            sum = np_label_of(np_label_to(l, sum, axes), axes);
+            for (int end = 0; end < 2; end++)
+                if (any_read(m, end)) give(&k, end ? sum : k.now[power[i][j]], &m->before[end][i][j]);
             k.next[power[i][j]] = sum;
         }
     close_steps(&k);
     for (int f = 0; f < m->a->nwrites; f++)
         for (int i = 0; i < n; i++)
-            if (enters(m, f)) m->table[f][i] = m->table[entry[f]][i], m->after[f][i] = m->after[entry[f]][i];
+            if (enters(m, f)) {
+                for (int end = 0; end < 2; end++) m->table[end][f][i] = m->table[end][entry[f]][i];
+                m->after[f][i] = m->after[entry[f]][i];
+            }
 }
 static void table_scores(body *m)
 {
@@ -259,13 +284,14 @@ static void table_scores(body *m)
         for (int f = 0; f < m->a->nwrites; f++) {
             np_lab sum = np_label_none;
             for (int i = 0; i < m->a->nstates && enters(m, f); i++) {
-                if (m->table[f][i].zero) continue;
+                np_lab table = m->table[ends(m, e)][f][i];
+                if (table.zero) continue;
                 np_lab p = score(m, m->read[e][i], at_u(m->w[f]));
-                sum = np_label_add(m->l, sum, plain ? p : np_label_mul(m->l, p, m->table[f][i]));
+                sum = np_label_add(m->l, sum, plain ? p : np_label_mul(m->l, p, table));
             }
-            m->scores[e][f] = sum.zero ? sum : np_label_select(m->l, m->strict, sum, np_label_none);
+            m->scores[e][f] = sum.zero ? sum : np_label_select(m->l, m->past[ends(m, e)], sum, np_label_none);
         }
-    for (int f = 0; f < m->a->nwrites; f++) /* with no table the key itself */
+    for (int f = 0; f < m->a->nwrites; f++)
         if (!enters(m, f)) m->after[f][0] = np_label_none;
 }
 
@@ -284,14 +310,16 @@ static void key_scores(body *m)
     np_lab g = at_step(&k, m->mix[0][0]);
     for (int f = 0; f < m->a->nwrites; f++) {
         if (!enters(m, f)) continue;
-        for (int e = 0; e < m->a->nreads; e++) {
-            if (m->read[e][0].zero) continue;
-            give(&k, score(m, at_step(&k, m->read[e][0]), k.now[block[f]]), &m->scores[e][f]);
-        }
-        k.next[block[f]] = put_row(&k, np_label_mul(l, k.now[block[f]], g), at_step(&k, m->w[f]));
+        np_lab next = put_row(&k, np_label_mul(l, k.now[block[f]], g), at_step(&k, m->w[f]), rows);
+        for (int e = 0; e < m->a->nreads; e++)
+            if (!m->read[e][0].zero)
+                give(&k, score(m, at_step(&k, m->read[e][0]), ends(m, e) ? next : k.now[block[f]]),
+                     &m->scores[e][f]);
+        k.next[block[f]] = next;
     }
-    give(&k, k.now[power], &m->before[0][0]);
     k.next[power] = np_label_mul(l, k.now[power], g);
+    for (int end = 0; end < 2; end++)
+        if (any_read(m, end)) give(&k, end ? k.next[power] : k.now[power], &m->before[end][0][0]);
     close_steps(&k);
     for (int f = 0; f < m->a->nwrites; f++) m->after[f][0] = enters(m, f) ? np_label_one : np_label_none;
 }
@@ -307,7 +335,7 @@ static void starts(body *m)
         m->start[e] = np_label_none;
         for (int i = 0; i < n; i++)
             for (int j = 0; j < n; j++) {
-                np_lab by = value ? np_label_one : m->before[i][j];
+                np_lab by = value ? np_label_one : m->before[ends(m, e)][i][j];
                 np_lab a = np_label_mul(m->l, m->read[e][i], by);
                 m->start[e] = np_label_add(m->l, m->start[e], np_label_dot(m->l, a, m->state[j], out));
             }
@@ -351,6 +379,17 @@ static bool wanted_by_writes(const body *m, int e)
         if (!m->c[f][e].zero) return true;
     return false;
 }
+/* What read e sees of the state at the chunk's start, times p, and of the written values in the blocks. */
+static np_lab read_so_far(solver *t, int e, const int *block, np_lab p, const np_lab *blocks)
+{
+    body *m = t->k.m;
+    char out[NP_LETTERS];
+    read_letters(m, e, false, out);
+    np_lab r = np_label_mul(m->l, at_step(&t->k, m->start[e]), p);
+    for (int f = 0; f < m->a->nwrites; f++)
+        r = np_label_add(m->l, r, np_label_dot(m->l, at_step(&t->k, m->scores[e][f]), blocks[block[f]], out));
+    return r;
+}
 static void substitute(body *m)
 {
     solver t = {.k = {.m = m}};
@@ -364,26 +403,24 @@ static void substitute(body *m)
     mix_letters(m, axes);
     if (value) power = carry(k, axes, true, &m->whole[0][0]);
     open_steps(k);
+    np_lab g = value ? at_step(k, m->mix[0][0]) : np_label_one;
     for (int e = 0; e < m->a->nreads; e++) {
         m->solved[e] = value || wanted_by_writes(m, e);
-        if (!m->solved[e]) continue;
-        char out[NP_LETTERS];
-        read_letters(m, e, false, out);
-        np_lab r = at_step(k, m->start[e]);
-        if (value) r = np_label_mul(l, r, k->now[power]);
-        for (int f = 0; f < m->a->nwrites; f++)
-            r = np_label_add(l, r, np_label_dot(l, at_step(k, m->scores[e][f]), k->now[block[f]], out));
-        t.known[e] = r;
+        if (m->solved[e] && !ends(m, e))
+            t.known[e] = read_so_far(&t, e, block, value ? k->now[power] : np_label_one, k->now);
     }
-    for (int e = 0; e < m->a->nreads; e++)
-        if (m->solved[e]) give(k, read_at(&t, e), &m->out[e]);
-    np_lab g = value ? at_step(k, m->mix[0][0]) : np_label_one;
     for (int f = 0; f < m->a->nwrites; f++) {
         np_lab x = value_at(&t, f);
         if (value) x = np_label_mul(l, x, at_step(k, m->post[f][0]));
-        k->next[block[f]] = put_row(k, np_label_mul(l, k->now[block[f]], g), x);
+        k->next[block[f]] = put_row(k, np_label_mul(l, k->now[block[f]], g), x, rows);
     }
     if (value) k->next[power] = np_label_mul(l, k->now[power], g);
+    for (int e = 0; e < m->a->nreads; e++) {
+        if (!m->solved[e]) continue;
+        if (ends(m, e))
+            t.known[e] = read_so_far(&t, e, block, value ? k->next[power] : np_label_one, k->next);
+        give(k, read_at(&t, e), &m->out[e]);
+    }
     close_steps(k);
 }
 /* Reads when all values that are written are known. The mask stands around the
@@ -400,7 +437,7 @@ static void contract_reads(body *m)
         for (int f = 0; f < m->a->nwrites; f++) {
             np_lab x = np_label_mul(l, m->scores[e][f], at_u(m->b[f]));
             if (!x.zero) {
-                x = np_label_select(l, m->strict, x, np_label_none);
+                x = np_label_select(l, m->past[ends(m, e)], x, np_label_none);
                 r = np_label_add(
                     l, r, np_label_dot(l, np_label_of(np_label_to(l, x, pairs), pairs), np_label_one, out));
             }
@@ -456,8 +493,8 @@ static void write_body(body *m)
         for (int e = 0; e < a->nreads; e++)
             for (int f = 0; f < a->nwrites; f++) {
                 if (enters(m, f))
-                    m->scores[e][f] = np_label_select(m->l, m->strict, score(m, m->read[e][0], at_u(m->w[f])),
-                                                      np_label_none);
+                    m->scores[e][f] = np_label_select(m->l, m->past[ends(m, e)],
+                                                      score(m, m->read[e][0], at_u(m->w[f])), np_label_none);
                 m->after[f][0] = enters(m, f) ? np_label_one : np_label_none;
             }
         break;
@@ -529,7 +566,9 @@ void np_chunk_block(np_frames *s, np_blocked *r, int n)
         s->l = m[q].l;
         m[q].valid = valid;
         m[q].t = t, m[q].u = u;
-        m[q].strict = np_label_op_as(s->l, NP_LT, 2, s->back ? (np_lab[]){t, u} : (np_lab[]){u, t}, "tu");
+        for (int end = 0; end < 2; end++)
+            m[q].past[end] = np_label_op_as(s->l, end ? NP_LE : NP_LT, 2,
+                                            s->back ? (np_lab[]){t, u} : (np_lab[]){u, t}, "tu");
         write_body(&m[q]);
         for (int e = 0; e < m[q].a->nreads; e++) {
             char out[NP_LETTERS];

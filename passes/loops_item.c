@@ -14,6 +14,16 @@ void np_loops_put(np_lower *l, const np_spot *to, np_node *v, const np_ix *const
     for (int k = 0; k < n; k++) i[k] = np_loops_at(l, where[k]);
     np_build_store(l->b, to->buf, v, n, i);
 }
+/* The axis whose loop is the innermost one: the last, where stores are neighbours; but where loads would jump along it
+ * and are neighbours along another axis, that one, because stores that jump cost less than such loads. */
+static int innermost(np_lower *l, const np_node *x, const np_ix *const *at, const int *var)
+{
+    int last = x->type->rank - 1;
+    if (last < 1 || np_loops_stride(l, x, at, var[last]) != NP_STRIDE_FAR) return last;
+    for (int i = last - 1; i >= 0; i--)
+        if (np_loops_stride(l, x, at, var[i]) == NP_STRIDE_UNIT) return i;
+    return last;
+}
 /* The elements of x to where the result has them, `shift` further along axis k. */
 static void nest(np_lower *l, const np_node *x, const np_spot *to, int k, const np_dim *shift)
 {
@@ -28,7 +38,10 @@ static void nest(np_lower *l, const np_node *x, const np_spot *to, int k, const 
         more = false;
         for (int i = 0; i < rank; i++) more |= np_loops_split(l, var[i]);
     }
-    for (int i = 0; i < rank; i++) nloops += np_loops_leaves(l, var[i], leaf + nloops);
+    int along = innermost(l, x, at, var);
+    for (int i = 0; i < rank; i++)
+        if (i != along) nloops += np_loops_leaves(l, var[i], leaf + nloops);
+    if (rank) nloops += np_loops_leaves(l, var[along], leaf + nloops);
     for (int i = 0; i < nloops; i++) loop[i] = np_loops_open(l, leaf[i]);
     for (int i = 0; i < rank; i++) where[i] = at[i];
     if (shift) where[k] = np_loops_ix_add(l, at[k], shift);
