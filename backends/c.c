@@ -18,7 +18,7 @@ const char *np_cfile_name(np_cfile *c, const char *want)
         bool taken = np_creserved(s);
         for (int k = 0; k < c->nnames; k++) taken |= strcmp(c->name[k], s) == 0;
         if (!taken) break;
-        s = np_ctext(&c->mem, "%s_%d", want, i);
+        s = np_cother(&c->mem, want, (int)strlen(want), "_", i);
     }
     if (c->nnames == c->names_cap) {
         const char **old = c->name;

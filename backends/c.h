@@ -27,6 +27,8 @@ const char *np_cnumber(np_arena *mem, np_dtype d, double v);
 const char *np_cname(np_arena *mem, const char *hint, const char *other);
 const char *np_cstring(np_arena *mem, const char *s); /* a string literal */
 bool np_creserved(const char *name);                  /* C or its library means something by it */
+/* The i-th other name for what wants to be called `want` (its first `letters` letters): some i gives one that is free. */
+const char *np_cother(np_arena *mem, const char *want, int letters, const char *between, int i);
 const char *np_cshape(np_arena *mem, np_cx *cx, const np_type *t); /* "[T,64]"; "" for a scalar */
 
 int np_cfloat(char *s, float v);         /* a literal in the fewest digits, at most 24 letters; how many */

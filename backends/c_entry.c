@@ -90,7 +90,7 @@ static const char *pointer_to(entry *e, const np_node *buf, const char *hint)
             e->p[i].buf->attr[0] == buf->attr[0])
             return e->var[buf->id] = e->p[i].name;
     const char *want = np_cname(&e->mem, buf->name ? buf->name : hint, "x"), *s = want;
-    for (int i = 2; taken(e, s); i++) s = np_ctext(&e->mem, "%s%d", want, i);
+    for (int i = 2; taken(e, s); i++) s = np_cother(&e->mem, want, (int)strlen(want), "", i);
     if (e->n == e->cap) {
         pointer *old = e->p;
         e->cap = e->cap ? 2 * e->cap : 64;

@@ -28,7 +28,7 @@ static const char *name(np_ckernel *k, const char *hint, const char *other)
                *s = want;
     int letters = (int)strlen(want);
     while (letters > 1 && want[letters - 1] >= '0' && want[letters - 1] <= '9') letters--;
-    for (int i = 2; in_scope(k, s); i++) s = np_ctext(k->mem, "%.*s%d", letters, want, i);
+    for (int i = 2; in_scope(k, s); i++) s = np_cother(k->mem, want, letters, "", i);
     if (k->nscope == k->scope_cap) {
         const char **old = k->scope;
         k->scope_cap = k->scope_cap ? 2 * k->scope_cap : 64;
@@ -312,6 +312,20 @@ static bool on_one_line(np_ckernel *k, size_t head, size_t inside)
     k->out->n -= blanks + 2;
     return true;
 }
+/* The branch that is all of a loop but what is computed for it, if it says while the index is below a value that
+ * stands outside: that value is an end of the loop. */
+static const np_node *runs_while(const np_node *loop)
+{
+    const np_block *b = loop->body[0];
+    const np_node *c = NULL;
+    for (const np_node *n = b->first; n && loop->nargs == 0; n = n->next) {
+        if (n->op == NP_COND && !c) c = n;
+        else if (n->op != NP_YIELD && !np_is_elem(n)) return NULL;
+    }
+    if (!c || c->body[0]->last->nargs || c->body[1]->first != c->body[1]->last) return NULL;
+    const np_node *is = c->arg[0];
+    return is->op == NP_LT && is->in == b && is->arg[0] == b->param[0] && is->arg[1]->in != b ? c : NULL;
+}
 static void loop(np_ckernel *k, const np_node *n)
 {
     const np_block *b = n->body[0];
@@ -347,8 +361,16 @@ static void loop(np_ckernel *k, const np_node *n)
     for (size_t j = 0; j < NP_LEN(usual) && !i; j++)
         if (!in_scope(k, usual[j])) i = usual[j];
     i = name(k, i ? i : "i", "i");
-    const char *from = np_cexpr_dim(k, n->attr[1]).text,
-               *to = np_cexpr_in(k, np_cexpr_dim(k, n->attr[0]), NP_C_ADD);
+    const np_node *end = runs_while(n);
+    const char *from = np_cexpr_dim(k, n->attr[1]).text, *to;
+    if (end) { /* never beyond the loop's own end */
+        np_cexpr e = np_cexpr_get(k, end->arg[0]->arg[1]);
+        int64_t most;
+        bool inside = np_dim_int(n->attr[0], &most) && k->range[end->arg[0]->arg[1]->id].hi <= (double)most;
+        to = inside ? np_cexpr_in(k, e, NP_C_ADD)
+                    : np_ctext(k->mem, "%s(%s, %s)", np_chelp_call(k->file, "min", NP_I64), e.text, np_cexpr_dim(k, n->attr[0]).text);
+    } else
+        to = np_cexpr_in(k, np_cexpr_dim(k, n->attr[0]), NP_C_ADD);
     const char *by = np_dim_is(n->attr[2], 1)
                          ? np_ctext(k->mem, "%s++", i)
                          : np_ctext(k->mem, "%s += %s", i, np_cexpr_dim(k, n->attr[2]).text);
@@ -357,7 +379,12 @@ static void loop(np_ckernel *k, const np_node *n)
     size_t inside = k->out->n;
     k->e[count->id] = (np_cexpr){.text = i, .small = small, .plain = true};
     k->depth++;
-    block(k, b);
+    if (end) {
+        for (const np_node *x = b->first; x->op != NP_YIELD; x = x->next)
+            if (x != end && x != end->arg[0] && x->op != NP_CONST) value(k, x);
+        block(k, end->body[0]);
+    } else
+        block(k, b);
     next_values(k, n, var);
     k->depth--;
     if (!on_one_line(k, head, inside)) line(k, "}");

@@ -112,6 +112,12 @@ bool np_creserved(const char *name)
         if (strcmp(name, reserved[i]) == 0) return true;
     return is_macro(name) || strncmp(name, "np_", 3) == 0 || name[0] == '_';
 }
+const char *np_cother(np_arena *mem, const char *want, int letters, const char *between, int i)
+{
+    bool ours = strncmp(want, "np_", 3) == 0;
+    const char *s = np_ctext(mem, "%s%.*s%s%d", ours ? "x_" : "", letters, want, between, i);
+    return is_macro(s) ? np_ctext(mem, "%.*s%sv%d", letters, want, between, i) : s;
+}
 const char *np_cstring(np_arena *mem, const char *s)
 {
     np_text t = {0};

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST = 4000000 }; /* weights that are made up */
+
 bool np_check_line(np_tally *c, bool good, const char *what, double error)
 {
     printf("%-4s  %-66s %8.1e\n", good ? "ok" : "FAIL", what, error);
@@ -162,15 +164,28 @@ static np_status find_instance(np_subject *s, np_tally *c, const char *test)
     return NP_FAIL;
 }
 
+/* Weights of a model at its full size would be drawn and interpreted for hours. */
+static np_status draw_weights(np_subject *s)
+{
+    int64_t n = np_draw_numbers(s->job.model->mod);
+    if (s->job.checkpoint) return np_job_weights(&s->job);
+    if (n > MOST) {
+        np_error(s->cx, (np_loc){.file = s->job.path},
+                 "%.0f million weights are too many to make up: give the description a self-test of small "
+                 "sizes, or --set such sizes, or --weights PATH",
+                 (double)n / 1e6);
+        return NP_FAIL;
+    }
+    np_draw_weights(s);
+    return NP_OK;
+}
+
 static void check_theorems(np_tally *c, const char *test)
 {
     np_subject s;
     np_status st = find_instance(&s, c, test);
-    if (st == NP_OK && s.job.checkpoint) st = np_job_weights(&s.job);
-    if (st == NP_OK) {
-        np_draw_weights(&s);
-        st = np_job_derive(&s.job, NP_INIT | NP_PREFILL | NP_STEP | NP_WHOLE);
-    }
+    if (st == NP_OK) st = draw_weights(&s);
+    if (st == NP_OK) st = np_job_derive(&s.job, NP_INIT | NP_PREFILL | NP_STEP | NP_WHOLE);
     if (st == NP_OK) {
         s.f = np_job_plain(&s.job, "whole");
         if (np_draw_inputs(&s) == NP_OK) np_prove(&s);

@@ -35,7 +35,8 @@ np_status np_check_compile(np_subject *s); /* for the chunk of the job */
 /* ---- draw.c: numbers for inputs and weights, and what is done to them. */
 np_status np_draw_inputs(np_subject *s);
 void np_draw_weights(np_subject *s);
-int np_draw_batch(const np_node *n); /* the axis called B; -1: none */
+int64_t np_draw_numbers(const np_mod *m); /* in all its weights */
+int np_draw_batch(const np_node *n);      /* the axis called B; -1: none */
 /* Of a copy of the inputs. Each gives how many inputs it changed. */
 int np_draw_future(const np_subject *s, np_tensor *in, int64_t from,
                    double size);                                    /* all that follows, by large numbers */

@@ -98,6 +98,18 @@ np_status np_draw_inputs(np_subject *s)
     return NP_OK;
 }
 
+int64_t np_draw_numbers(const np_mod *m)
+{
+    int64_t all = 0;
+    for (int i = 0; i < m->nweights; i++) {
+        int64_t n = 1, d = 1;
+        for (int k = 0; k < m->weight[i]->type->rank; k++)
+            n *= np_dim_int(m->weight[i]->type->dim[k], &d) ? d : 1;
+        all += n;
+    }
+    return all;
+}
+
 static void weight_range(const np_subject *s, const np_weight *w, double *lo, double *hi)
 {
     const np_weight *like = s->test ? np_mod_weight(s->test->model->mod, w->name) : NULL;

@@ -17,7 +17,7 @@ typedef struct np_options {
     const char *arg[NP_OPTIONS_ARGS];
     int nrest; /* behind -- */
     char *const *rest;
-    const char *out, *weights, *tokenizer, *in, *print_before, *print_after;
+    const char *out, *weights, *tokenizer, *in, *print_before, *print_after, *html;
     const char *emit, *via, *target, *backend; /* one of a list, or NULL */
     int64_t chunk;                             /* NP_UNSAID: not given */
     int64_t context, batch, split, repeat;     /* 0: not given */

@@ -24,6 +24,10 @@ static void print_setting(const np_setting *s)
     case NP_SET_LIST:
         for (int i = 0; i < s->n; i++) printf(i ? ", %g" : "[%g", s->list[i]);
         printf(s->n ? "]" : "[]");
+        break;
+    case NP_SET_NAMES:
+        for (int i = 0; i < s->n; i++) printf(i ? ", %s" : "[%s", s->names[i]);
+        printf("]");
     }
     printf("\n");
 }

@@ -34,7 +34,7 @@ const np_command np_commands[] = {
      "are seeded numbers\n"
      "in the range of the self-test's; without one logarithms of decays lie in [-1, 0], others in [-1/2, "
      "1/2]."},
-    {"explain", "MODEL", "weights set target context batch chunk", 1, 1, np_explain_main,
+    {"explain", "MODEL", "html weights set target context batch chunk", 1, 1, np_explain_main,
      "what every pass decided and why", NULL},
     {"info", "FILE", "", 1, 1, np_info_main, "what a checkpoint, a tokenizer or a module holds", NULL},
     {"ops", "[NAME..]", "", 0, NP_OPTIONS_ARGS, np_ops_main, "the operations of the intermediate language",

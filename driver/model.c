@@ -2,8 +2,9 @@
  *
  * MODEL is the path of a description, the name of one of ours, or a checkpoint,
  * whose model_type names the description: models/TYPE.lua, or the one that
- * serves that type. A name without a slash is looked up among ours first, so
- * that a program `gau` made by `neap build gau` does not hide the model. */
+ * serves that type, or that knows the tensors of one that names no type. A name
+ * without a slash is looked up among ours first, so that a program `gau` made by
+ * `neap build gau` does not hide the model. */
 #include "driver.h"
 
 #include <dirent.h>
@@ -88,16 +89,18 @@ static np_str of_ours(np_job *j, const char *name)
     return NULL;
 }
 
-static np_str of_type(np_job *j, np_str type)
+/* The description of ours that serves the checkpoint; the first in order of
+ * names, but one that is called as its model_type before all. */
+static np_str serving(np_job *j)
 {
     np_cx *cx = j->cx;
-    np_str models = np_job_models(cx), *name, path = strchr(type, '/') ? NULL : of_ours(j, type);
+    np_str type = j->checkpoint->model_type, models = np_job_models(cx), *name;
+    np_str path = type && !strchr(type, '/') ? of_ours(j, type) : NULL;
     int n = models && !path ? np_job_list(cx, models, &name) : 0;
     for (int i = 0; i < n && !path; i++) {
         np_str here = np_str_fmt(cx, "%s/%s.lua", models, name[i]);
         const np_model *m = np_load_head(cx, here);
-        for (int k = 0; m && k < m->nserves; k++)
-            if (strcmp(m->serves[k], type) == 0) path = here;
+        if (m && np_load_serves(m, j->checkpoint)) path = here;
     }
     return path;
 }
@@ -109,10 +112,12 @@ static np_status of_checkpoint(np_job *j, const char *arg)
     j->checkpoint = np_checkpoint_open(cx, arg);
     if (!j->checkpoint) return NP_FAIL;
     np_str type = j->checkpoint->model_type;
-    if (!type)
+    j->path = serving(j);
+    if (!j->path && !type)
         np_error(cx, loc,
-                 "does not say which model it belongs to; name one and give this file as its --weights");
-    else if (!(j->path = of_type(j, type)))
+                 "does not say which model it belongs to, and no model knows it by its tensors; name one and "
+                 "give this file as its --weights");
+    else if (!j->path)
         np_error(cx, loc,
                  "no model serves its model_type '%s' (neap models lists them); give a description of your "
                  "own and this as its --weights",

@@ -25,7 +25,11 @@ static np_status print_folder(np_cx *cx, np_str dir, const char *prefix)
         if (!m) return NP_FAIL;
         printf("%-26s ", np_str_fmt(cx, "%s%s", prefix, name[i]));
         print_what(m->source);
-        for (int k = 0; k < m->nserves; k++) printf(k ? ", %s" : " (checkpoints of %s", m->serves[k]);
+        for (int k = 0; k < m->nserves; k++) {
+            const np_serves *e = &m->serves[k];
+            printf("%s%s%s", k ? ", " : " (checkpoints ", e->type ? "of " : "with ",
+                   e->type ? e->type : e->has[0]);
+        }
         printf("%s%s\n", m->nserves ? ")" : "", m->weights ? " (weights included)" : "");
     }
     return NP_OK;

@@ -52,6 +52,7 @@ static const option options[] = {
     {"time", 0, FLAG, NULL, AT(time), 0, 0, "time every pass"},
     {"eval", 0, FLAG, NULL, AT(eval), 0, 0,
      "interpret before and after every pass; name the first that changes an answer"},
+    {"html", 0, TEXT, "FILE", AT(html), 0, 0, "write a page instead of printing; it needs no other file"},
     {"in", 'i', TEXT, "FILE", AT(in), 0, 0,
      "inputs by name (safetensors); its metadata `params` are settings of the model"},
     {"via", 0, CHOICE, "interp|c", AT(via), 0, 0,

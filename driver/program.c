@@ -135,9 +135,12 @@ np_status np_job_lower(np_job *j)
 {
     const np_options *o = j->o;
     np_mod *m = j->model->mod;
-    np_pipeline_opts p = {
-        .print_before = o->print_before, .print_after = o->print_after, .time = o->time, .eval = o->eval,
-        .see = j->see, .env = j->env};
+    np_pipeline_opts p = {.print_before = o->print_before,
+                          .print_after = o->print_after,
+                          .time = o->time,
+                          .eval = o->eval,
+                          .see = j->see,
+                          .env = j->env};
     if (knobs(j, &p.knobs)) return NP_FAIL;
     while (m->nfns) np_mod_drop(m, m->fn[m->nfns - 1]->name);
     for (int i = 0; i < j->nplain; i++) np_mod_put(m, np_pipeline_run(j->plain[i], &p));

@@ -375,23 +375,11 @@ static void free_trial(proof *p, trial *t)
     free_results(p, t->want);
 }
 
-static int64_t numbers(const np_mod *m)
-{
-    int64_t all = 0;
-    for (int i = 0; i < m->nweights; i++) {
-        int64_t n = 1, d = 1;
-        for (int k = 0; k < m->weight[i]->type->rank; k++)
-            n *= np_dim_int(m->weight[i]->type->dim[k], &d) ? d : 1;
-        all += n;
-    }
-    return all;
-}
-
 void np_prove(np_subject *s)
 {
     proof p = {.s = s, .streams = np_job_plain(&s->job, "prefill") != NULL};
     np_tensor *in;
-    p.large = numbers(s->job.model->mod) > MANY;
+    p.large = np_draw_numbers(s->job.model->mod) > MANY;
     p.time = np_pieces_time(&s->job, s->in);
     make_trial(&p, &p.whole, copy_inputs(s), 1);
     in = copy_inputs(s);

@@ -317,6 +317,24 @@ static int l_has_weight(lua_State *L)
     return 1;
 }
 
+/* weight_shape(name): the sizes that it is stored with, as a list; nil where the checkpoint lacks it */
+static int l_weight_shape(lua_State *L)
+{
+    np_lua *s = np_bind_call(L);
+    np_str name = full_name(s, 1);
+    const np_shape *given = shape_of(s, np_str_fmt(s->cx, "weight.%s", name));
+    const np_stored *have =
+        !given && s->o->checkpoint ? np_weights_find(s->o->checkpoint, s->model, name) : NULL;
+    if (!given && !have) return 0;
+    int rank = given ? given->rank : have->rank;
+    lua_createtable(L, rank, 0);
+    for (int i = 0; i < rank; i++) {
+        lua_pushinteger(L, given ? given->dim[i] : have->dim[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
 /* scope("layers", 3, f): weights are called layers.3.., messages say layers[3] */
 static int l_scope(lua_State *L)
 {
@@ -339,7 +357,15 @@ static int l_scope(lua_State *L)
     return lua_gettop(L) - (numbered ? 2 : 1);
 }
 
-const luaL_Reg np_leaf_functions[] = {{"full", l_full},   {"zeros", l_zeros},   {"const", l_const},
-                                      {"iota", l_pos},    {"pos", l_look},      {"input", l_input},
-                                      {"given", l_given}, {"weight", l_weight}, {"has_weight", l_has_weight},
-                                      {"scope", l_scope}, {NULL, NULL}};
+const luaL_Reg np_leaf_functions[] = {{"full", l_full},
+                                      {"zeros", l_zeros},
+                                      {"const", l_const},
+                                      {"iota", l_pos},
+                                      {"pos", l_look},
+                                      {"input", l_input},
+                                      {"given", l_given},
+                                      {"weight", l_weight},
+                                      {"has_weight", l_has_weight},
+                                      {"weight_shape", l_weight_shape},
+                                      {"scope", l_scope},
+                                      {NULL, NULL}};

@@ -146,7 +146,6 @@ static const struct {
     {"GGUF", "a GGUF file"},
     {"PK\3\4", "a PyTorch archive (pickle inside)"},
     {"\x80\2", "a Python pickle"},
-    {"fmgg", "an RWKV ggml file"},
     {"lmgg", "an old ggml file"},
     {"\x89HDF", "an HDF5 file"},
     {"{", "JSON text"},
@@ -179,11 +178,12 @@ static np_status open_file(np_cx *cx, np_checkpoint *c)
         if (!c->tensors) return NP_FAIL;
         return access(config, F_OK) == 0 ? read_config(cx, c, config) : NP_OK;
     }
+    if (n >= 4 && memcmp(p, "fmgg", 4) == 0) return np_ggmf_parse(cx, c, p, n);
     const char *kind = foreign_kind(p, n);
     if (kind) {
         np_error(
             cx, (np_loc){.file = c->path},
-            "is %s; weights are read from safetensors files, Hugging Face folders and llama2.c .bin files",
+            "is %s; weights are read from safetensors files, Hugging Face folders, llama2.c and ggmf .bin files",
             kind);
         return NP_FAIL;
     }

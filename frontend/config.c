@@ -57,6 +57,13 @@ static void push_setting(lua_State *L, const np_setting *v, bool whole)
             lua_pushnumber(L, v->list[i]);
             lua_rawseti(L, -2, i + 1);
         }
+        return;
+    case NP_SET_NAMES:
+        lua_createtable(L, v->n, 0);
+        for (int i = 0; i < v->n; i++) {
+            lua_pushstring(L, v->names[i]);
+            lua_rawseti(L, -2, i + 1);
+        }
     }
 }
 
@@ -96,7 +103,7 @@ static void record(np_lua *s, np_settings *to, np_str key, int i, const char *fr
 }
 
 /* Does the setting have the type of the default at the top of the stack? */
-static bool fits(np_lua *s, np_str key, const np_setting *v)
+static bool fits(np_lua *s, const np_setting *v)
 {
     lua_State *L = s->L;
     const char *wants = NULL;
@@ -108,10 +115,13 @@ static bool fits(np_lua *s, np_str key, const np_setting *v)
         break;
     case LUA_TBOOLEAN: ok = v->kind == NP_SET_BOOL, wants = "true or false"; break;
     case LUA_TSTRING: ok = v->kind == NP_SET_STR, wants = "a name"; break;
-    case LUA_TTABLE: ok = v->kind == NP_SET_LIST, wants = "a list of numbers, as in [1,2.5]"; break;
+    case LUA_TTABLE: /* an empty default says only that it is a list */
+        ok = v->kind == NP_SET_LIST || (v->kind == NP_SET_NAMES && luaL_len(L, -1) == 0);
+        wants = "a list of numbers, as in [1,2.5]";
+        break;
     default: break;
     }
-    if (!ok) np_lua_error(s, (np_loc){.file = v->from}, "%s: the model wants %s here", key, wants);
+    if (!ok) np_lua_error(s, (np_loc){.file = v->from}, "%s: the model wants %s here", v->key, wants);
     return ok;
 }
 
@@ -172,15 +182,22 @@ bool np_config_push(np_lua *s, const char *name)
     bool limited = unwrap(L);
     int restriction = lua_gettop(L) - 1;
     const np_setting *v = setting(s, key);
-    if (v && fits(s, key, v)) {
+    if (v && fits(s, v)) {
         push_setting(L, v, lua_type(L, -1) != LUA_TNUMBER || lua_isinteger(L, -1));
         from = v->from;
         loc = (np_loc){.file = from};
     } else if (lua_isfunction(L, -1)) {
+        np_str scope = s->scope, prefix = s->prefix;
+        s->scope = s->prefix = np_str_new(s->cx, ""); /* wherever it is first asked for: weights by full names */
         lua_getfield(L, LUA_REGISTRYINDEX, OBJECT);
         lua_call(L, 1, 1);
+        s->scope = scope;
+        s->prefix = prefix;
     }
-    if (limited) allowed(s, key, restriction, loc);
+    if (limited && !allowed(s, v ? v->key : key, restriction, loc)) { /* as the user wrote it */
+        lua_geti(L, restriction, 1); /* so that nothing else is said about it */
+        lua_replace(L, -2);
+    }
     np_settings *all = s->model ? &s->model->config : NULL;
     if (all && !np_settings_find(all, key)) record(s, all, key, lua_gettop(L), from);
     lua_replace(L, top + 1);

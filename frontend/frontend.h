@@ -40,11 +40,12 @@ np_status np_tensors_write(np_cx *cx, const char *path, int n, const np_str *nam
 /* ---- settings.c: keys and values of a config. */
 typedef struct np_setting { /* one value of a config */
     np_str key;
-    enum { NP_SET_NUM, NP_SET_STR, NP_SET_BOOL, NP_SET_LIST } kind; /* LIST: numbers */
+    enum { NP_SET_NUM, NP_SET_STR, NP_SET_BOOL, NP_SET_LIST, NP_SET_NAMES } kind; /* LIST: numbers */
     double num;
     np_str str;
     int n;
     double *list;
+    np_str *names; /* of NAMES */
     np_str from; /* "config.json", "--set", "params", for messages */
 } np_setting;
 typedef struct np_settings {
@@ -58,20 +59,23 @@ const np_setting *np_settings_find(const np_settings *s, const char *key); /* th
 void np_settings_add(np_cx *cx, np_settings *s, const np_setting *v); /* a copy, last */
 void np_settings_num(np_cx *cx, np_settings *s, const char *key, double v, const char *from);
 void np_settings_bool(np_cx *cx, np_settings *s, const char *key, bool v, const char *from);
+void np_settings_str(np_cx *cx, np_settings *s, const char *key, const char *v, const char *from);
 
-/* ---- checkpoint.c, llama2c.c: weights and config of any supported kind: a
- * safetensors file, a Hugging Face folder (config.json, model.safetensors, or
- * its shards and their index), llama2.c .bin. */
+/* ---- checkpoint.c, llama2c.c, ggmf.c: weights and config of any supported
+ * kind: a safetensors file, a Hugging Face folder (config.json,
+ * model.safetensors, or its shards and their index), llama2.c .bin, ggmf .bin. */
 typedef struct np_checkpoint {
-    np_str path, format; /* "safetensors", "hf", "llama2.c" */
+    np_str path, format; /* "safetensors", "hf", "llama2.c", "ggmf" */
     np_tensors *tensors; /* llama2.c tensors bear the Hugging Face names */
     np_settings config;  /* from config.json or the header, in Hugging Face's keys; llama2.c adds rope_interleaved=1 */
-    np_str model_type;   /* chooses the model: config.json's model_type or architecture; NULL unknown */
+    np_str model_type;   /* chooses the model: config.json's model_type or architecture; NULL: told by its tensors */
     np_str dir;          /* folder, to look for a tokenizer in */
 } np_checkpoint;
 np_checkpoint *np_checkpoint_open(np_cx *cx, const char *path);
 /* The llama2.c file p[n] into c (tensors, config, model_type, format); p stays in use. */
 np_status np_llama2c_parse(np_cx *cx, np_checkpoint *c, const unsigned char *p, size_t n);
+/* The ggmf file p[n] likewise; no model_type, and the config says checkpoint_format=ggmf. */
+np_status np_ggmf_parse(np_cx *cx, np_checkpoint *c, const unsigned char *p, size_t n);
 
 /* ---- load.c (with lua.c, bind*.c, neap.lua): a description becomes a module
  * with the function main. */
@@ -95,6 +99,11 @@ typedef struct np_load_opts {
     const int64_t *pick;            /* check: sizes for the axes that nothing sizes, in the order in which inputs
                                        have them, then from the first again; ends with 0. NULL: an error */
 } np_load_opts;
+typedef struct np_serves { /* checkpoints that a description is for */
+    np_str type;           /* their model_type; NULL: they name none, and have and lack these tensors */
+    int nhas, nlacks;
+    np_str *has, *lacks;
+} np_serves;
 typedef struct np_model {
     np_mod *mod;                    /* function main; weights declared, not loaded */
     np_str name, path, source;      /* of the model; text of the file */
@@ -107,8 +116,8 @@ typedef struct np_model {
     int64_t context;                /* positions, 0 unlimited */
     int64_t rows;                   /* given inputs had a leading axis of that size that the description lacks: so many runs; 0: none */
     np_str weights;                 /* default weights beside the model, or NULL */
-    int nserves;                    /* serves = {"mistral"}: model_types of checkpoints, besides the file's name */
-    np_str *serves;
+    int nserves;                    /* serves = {"mistral", {has = {..}, lacks = {..}}} */
+    np_serves *serves;
     int ntests;                     /* names of the self-tests */
     np_str *test;
 } np_model;
@@ -124,6 +133,8 @@ typedef struct np_case {
 } np_case;
 /* What a model file says of itself (name, weights, serves, self-tests), without building anything. */
 np_model *np_load_head(np_cx *cx, const char *path);
+/* Is the description for this checkpoint (by model_type, which may be the file's name, or by tensors)? */
+bool np_load_serves(const np_model *head, const np_checkpoint *c);
 /* Names of its self-tests; -1 and an error if it cannot be read. */
 int np_load_tests(np_cx *cx, const char *path, np_str **out);
 np_case *np_load_test(np_cx *cx, const np_load_opts *o, const char *test);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OUTPUTS = 64, SERVES = 64 };
+enum { OUTPUTS = 64, SERVES = 64, TENSORS = 16 };
 
 /* ---- fields of the model table */
 static np_str field_text(np_lua *s, int t, const char *key)
@@ -103,6 +103,75 @@ static void read_context(np_lua *s, int model)
         np_lua_fail(s, "context: %lld positions are not possible", (long long)s->model->context);
 }
 
+/* ---- serves */
+static int bad_serves(np_lua *s)
+{
+    return np_lua_fail(s,
+                       "serves is a list of checkpoints' model_types, or of what tells one that names none: "
+                       "serves = { \"mistral\", { has = { \"emb.weight\" }, lacks = { \"att.w\" } } }");
+}
+
+/* Field `key` of the entry at the top: a list of names of tensors, or nil. */
+static int tensor_names(np_lua *s, const char *key, np_str **out)
+{
+    lua_State *L = s->L;
+    int t = lua_getfield(L, -1, key);
+    lua_Integer n = t == LUA_TTABLE ? luaL_len(L, -1) : 0;
+    if ((t != LUA_TTABLE && t != LUA_TNIL) || n < 0 || n > TENSORS) bad_serves(s);
+    np_str *list = np_arena_array(&s->cx->perm, (size_t)n + 1, sizeof *list);
+    for (int i = 0; i < (int)n; i++) {
+        if (lua_geti(L, -1, i + 1) != LUA_TSTRING) bad_serves(s);
+        list[i] = np_str_new(s->cx, lua_tostring(L, -1));
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    *out = list;
+    return (int)n;
+}
+
+static void read_serves(np_lua *s, int model)
+{
+    lua_State *L = s->L;
+    np_model *m = s->model;
+    int t = lua_getfield(L, model, "serves");
+    lua_Integer n = t == LUA_TTABLE ? luaL_len(L, -1) : 0;
+    if ((t != LUA_TTABLE && t != LUA_TNIL) || n < 0 || n > SERVES) bad_serves(s);
+    m->serves = np_arena_array(&s->cx->perm, (size_t)n + 1, sizeof *m->serves);
+    for (m->nserves = 0; m->nserves < (int)n; m->nserves++, lua_pop(L, 1)) {
+        np_serves *e = &m->serves[m->nserves];
+        *e = (np_serves){0};
+        t = lua_geti(L, -1, m->nserves + 1);
+        if (t == LUA_TSTRING) {
+            e->type = np_str_new(s->cx, lua_tostring(L, -1));
+            continue;
+        }
+        if (t != LUA_TTABLE) bad_serves(s);
+        e->nhas = tensor_names(s, "has", &e->has);
+        e->nlacks = tensor_names(s, "lacks", &e->lacks);
+        if (e->nhas == 0) bad_serves(s);
+    }
+    lua_pop(L, 1);
+}
+
+static bool fits_tensors(const np_serves *e, const np_tensors *t)
+{
+    bool ok = !e->type;
+    for (int i = 0; ok && i < e->nhas; i++) ok = np_tensors_find(t, e->has[i]) != NULL;
+    for (int i = 0; ok && i < e->nlacks; i++) ok = np_tensors_find(t, e->lacks[i]) == NULL;
+    return ok;
+}
+
+bool np_load_serves(const np_model *head, const np_checkpoint *c)
+{
+    np_str type = c->model_type;
+    bool ok = type && strcmp(head->name, type) == 0;
+    for (int i = 0; !ok && i < head->nserves; i++) {
+        const np_serves *e = &head->serves[i];
+        ok = type ? e->type && strcmp(e->type, type) == 0 : fits_tensors(e, c->tensors);
+    }
+    return ok;
+}
+
 /* What needs no building. */
 static void read_head(np_lua *s, int model)
 {
@@ -110,19 +179,7 @@ static void read_head(np_lua *s, int model)
     np_str name = field_text(s, model, "name");
     if (name) m->name = name;
     m->weights = field_text(s, model, "weights");
-    int t = lua_getfield(s->L, model, "serves");
-    lua_Integer n = t == LUA_TTABLE ? luaL_len(s->L, -1) : 0;
-    if (n < 0 || n > SERVES) n = 0, t = LUA_TNONE;
-    m->nserves = (int)n;
-    m->serves = np_arena_array(&s->cx->perm, (size_t)m->nserves + 1, sizeof *m->serves);
-    for (int i = 0; i < m->nserves; i++) {
-        if (lua_geti(s->L, -1, i + 1) != LUA_TSTRING) t = LUA_TNONE;
-        m->serves[i] = np_str_new(s->cx, t == LUA_TNONE ? "" : lua_tostring(s->L, -1));
-        lua_pop(s->L, 1);
-    }
-    if (t != LUA_TTABLE && t != LUA_TNIL)
-        np_lua_fail(s, "serves is a list of checkpoints' model_types: serves = { \"mistral\" }");
-    lua_pop(s->L, 1);
+    read_serves(s, model);
 }
 
 int np_load_table(np_lua *s)

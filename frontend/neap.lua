@@ -36,6 +36,14 @@ function prefixed(from, to, list)
   return names
 end
 
+-- the entries of both; b's count where both have one
+function merged(a, b)
+  local out = {}
+  for k, v in pairs(a) do out[k] = v end
+  for k, v in pairs(b) do out[k] = v end
+  return out
+end
+
 -- Small functions ------------------------------------------------------------------------------------------------
 
 function relu(x) return maximum(x, 0) end
@@ -52,9 +60,20 @@ function clamp(x, least, most) return minimum(maximum(x, least), most) end
 -- by the names that Hugging Face's configs use
 local activations = {
   relu = relu, relu2 = relu2, silu = silu, swish = silu, sigmoid = sigmoid, tanh = tanh, gelu = gelu, gelu_new = gelu_tanh,
-  gelu_tanh = gelu_tanh, gelu_fast = gelu_tanh, gelu_pytorch_tanh = gelu_tanh, gelu_quick = gelu_quick, quick_gelu = gelu_quick,
+  gelu_tanh = gelu_tanh, gelu_fast = gelu_tanh, gelu_pytorch_tanh = gelu_tanh, gelu_python_tanh = gelu_tanh, gelu_accurate = gelu_tanh,
+  gelu_python = gelu, gelu_quick = gelu_quick, quick_gelu = gelu_quick, laplace = laplace,
+  gelu_10 = function(x) return clamp(gelu(x), -10, 10) end, relu6 = function(x) return clamp(x, 0, 6) end,
+  leaky_relu = function(x) return where(lt(x, 0), 0.01 * x, x) end, mish = function(x) return x * tanh(softplus(x)) end,
+  linear = function(x) return x end,
 }
 function activation(name) return activations[name] or error("there is no activation " .. tostring(name), 2) end
+
+-- for a config: any of them, `default` if nothing is said
+function any_activation(default)
+  local names = { default }
+  for name in pairs(activations) do names[#names + 1] = name end
+  return choice(table.unpack(names))
+end
 
 -- Sums along axes ------------------------------------------------------------------------------------------------
 
@@ -117,6 +136,11 @@ function layernorm(x, a, name, eps)
   return name and y * weight(name .. ".weight", { a }) + weight(name .. ".bias", { a }) or y
 end
 
+-- x over (H, K): each group of K by itself, then as D = H * K, with weight and bias
+function groupnorm(x, H, K, D, name, eps)
+  return layernorm(x, K, nil, eps):merge({ H, K }, D) * weight(name .. ".weight", { D }) + weight(name .. ".bias", { D })
+end
+
 -- Linear maps ----------------------------------------------------------------------------------------------------
 
 -- weight [to, from] as torch stores it; `bias` (true or false) adds name.bias [to]
@@ -145,9 +169,10 @@ function embedding(ids, V, D, name) return gather(weight(name .. ".weight", { V,
 -- Position -------------------------------------------------------------------------------------------------------
 
 -- Ways to stretch rotary frequencies, by the names and keys of Hugging Face's rope_parameters. Each gets the list of frequencies
--- (one for each pair), the base, and the number of rotated channels, and changes the list in place.
+-- (one for each pair), the base, and the number of rotated channels, and changes the list in place; what it returns multiplies the result.
 local scalings = {}
 function scalings.default() end
+function scalings.dynamic() end                                                -- changes nothing up to max_position_embeddings
 function scalings.linear(f, o) for i = 1, #f do f[i] = f[i] / o.factor end end
 function scalings.ntk(f, o, base, n)
   local b = base * o.factor ^ (n / (n - 2))
@@ -167,11 +192,17 @@ function scalings.llama3(f, o)
 end
 function scalings.yarn(f, o, base, n)
   local function pair(turns) return n * math.log(o.original / (turns * 2 * math.pi)) / (2 * math.log(base)) end
-  local lo, hi = math.max(math.floor(pair(o.fast or 32)), 0), math.min(math.ceil(pair(o.slow or 1)), n - 1)
+  local lo, hi = pair(o.fast or 32), pair(o.slow or 1)
+  if o.truncate ~= false then lo, hi = math.floor(lo), math.ceil(hi) end
+  lo, hi = math.max(lo, 0), math.min(hi, n - 1)
   for i = 1, #f do
-    local slow = math.min(math.max((i - 1 - lo) / math.max(hi - lo, 0.001), 0), 1)
+    local slow = math.min(math.max((i - 1 - lo) / (hi == lo and 0.001 or hi - lo), 0), 1)
     f[i] = f[i] / o.factor * slow + f[i] * (1 - slow)
   end
+  local function grown(by) return o.factor > 1 and 0.1 * by * math.log(o.factor) + 1 or 1 end
+  if (o.gain or 0) > 0 then return o.gain end
+  if (o.mscale or 0) > 0 and (o.mscale_all or 0) > 0 then return grown(o.mscale) / grown(o.mscale_all) end
+  return grown(1)
 end
 
 -- Rotates pairs of channels of x along a by position * theta^(-2i/n).
@@ -190,15 +221,41 @@ function rope(x, T, a, theta, opts)
   local f, o = {}, opts.scaling or { kind = "default" }
   for i = 1, n // 2 do f[i] = theta ^ (-2 * (i - 1) / n) end
   local scaling = scalings[o.kind or "default"] or error("there is no rope scaling " .. tostring(o.kind), 2)
-  scaling(f, o, theta, n)
+  local gain = scaling(f, o, theta, n) or 1
   local angle = pos(T) * const(f, { half }, f32)
-  local function turn(u, v) return u * cos(angle) - v * sin(angle), v * cos(angle) + u * sin(angle) end
+  local c, s = cos(angle) * gain, sin(angle) * gain
+  local function turn(u, v) return u * c - v * s, v * c + u * s end
   if opts.interleaved then
     local y = x:split(a, { half, R })
     return stack(R, { turn(y:at(R, 0), y:at(R, 1)) }):merge({ half, R }, a)
   end
   local u, v = turn(x:slice(a, 0, n // 2, half), x:slice(a, n // 2, n // 2, half))
   return concat(a, { u, half }, { v, half })
+end
+
+-- What Hugging Face's configs say about rotary positions: merged into config and keys of a model, then asked by rope_options(c).
+local function rope_key(name, older) return { "rope_parameters." .. name, "rope_scaling." .. name, older } end
+rope_config = {
+  rope_theta = 1e4, rope_type = choice("default", "linear", "dynamic", "llama3", "yarn"), rope_factor = 1.0, rope_part = 1.0,
+  rope_low = 1.0, rope_high = 4.0, rope_fast = 32.0, rope_slow = 1.0, rope_gain = 0.0, rope_mscale = 0.0, rope_mscale_all = 0.0,
+  rope_truncate = true, rope_interleaved = 0, rope_original = function(c) return c.context end,
+}
+rope_keys = {
+  rope_theta = rope_key("rope_theta", "rope_theta"), rope_part = rope_key("partial_rotary_factor", "partial_rotary_factor"),
+  rope_type = { "rope_parameters.rope_type", "rope_parameters.type", "rope_scaling.rope_type", "rope_scaling.type" },
+  rope_factor = rope_key "factor", rope_low = rope_key "low_freq_factor", rope_high = rope_key "high_freq_factor",
+  rope_fast = rope_key "beta_fast", rope_slow = rope_key "beta_slow", rope_gain = rope_key "attention_factor",
+  rope_mscale = rope_key "mscale", rope_mscale_all = rope_key "mscale_all_dim", rope_truncate = rope_key "truncate",
+  rope_original = rope_key("original_max_position_embeddings", "original_max_position_embeddings"),
+}
+function rope_options(c, channels)
+  return {
+    interleaved = c.rope_interleaved ~= 0, width = channels and math.floor(channels * c.rope_part),
+    scaling = {
+      kind = c.rope_type, factor = c.rope_factor, low = c.rope_low, high = c.rope_high, fast = c.rope_fast, slow = c.rope_slow,
+      gain = c.rope_gain, mscale = c.rope_mscale, mscale_all = c.rope_mscale_all, truncate = c.rope_truncate, original = c.rope_original,
+    },
+  }
 end
 
 -- Attention ------------------------------------------------------------------------------------------------------
@@ -224,6 +281,20 @@ function attention(q, k, v, T, K, mask, opts)
   local all = sum(e, J)
   if opts.sink then all = all + exp(opts.sink - m) end
   return dot(e, v:over(T, J), J) / all                       -- divided once for each value, not for each position
+end
+
+-- Self-attention with query heads that share key heads, as a layer of Llama and of its relatives: q_proj, k_proj, v_proj and o_proj in the
+-- current scope; biases where c.attention_bias says or the checkpoint has them, norms of each head where it has q_norm.weight.
+function shared_heads_attention(n, T, D, c, mask)
+  local H, G, K, Kv = axis("H", c.kv_heads), axis("G", c.heads // c.kv_heads), axis("K", c.head_dim), axis("Kv", c.head_dim)
+  local Q, KV = axis("Q", c.heads * c.head_dim), axis("KV", c.kv_heads * c.head_dim)
+  local function map(x, from, to, name) return linear(x, from, to, name, c.attention_bias or has_weight(name .. ".bias")) end
+  local q, k = map(n, D, Q, "q_proj"):split(Q, { H, G, K }), map(n, D, KV, "k_proj"):split(KV, { H, K })
+  if has_weight "q_norm.weight" then q, k = rmsnorm(q, K, "q_norm", c.eps), rmsnorm(k, K, "k_norm", c.eps) end
+  local turn = rope_options(c)
+  q, k = rope(q, T, K, c.rope_theta, turn), rope(k, T, K, c.rope_theta, turn)
+  local v = map(n, D, KV, "v_proj"):split(KV, { H, Kv })
+  return map(attention(q, k, v, T, K, mask):merge({ H, G, Kv }, Q), Q, D, "o_proj")
 end
 
 -- Feed-forward, convolutions, gates ------------------------------------------------------------------------------

@@ -3,8 +3,8 @@
  * setting of a key wins, so that what is added later overrides.
  *
  * What a model can ask for is a number, a bool, a string or a list of numbers.
- * Everything else that a config.json may hold (null, lists of names) is
- * skipped, since no model could read it. */
+ * A list of names too, from JSON only. Everything else that a config.json may hold
+ * (null, mixed lists) is skipped, since no model could read it. */
 #include "frontend.h"
 
 #include <ctype.h>
@@ -56,6 +56,11 @@ static void add_str(np_cx *cx, np_settings *s, np_str key, const char *v, size_t
     p->str = np_str_len(cx, v, n);
 }
 
+void np_settings_str(np_cx *cx, np_settings *s, const char *key, const char *v, const char *from)
+{
+    add_str(cx, s, np_str_new(cx, key), v, strlen(v), np_str_new(cx, from));
+}
+
 const np_setting *np_settings_find(const np_settings *s, const char *key)
 {
     for (int i = s->n - 1; i >= 0; i--)
@@ -104,10 +109,26 @@ static void spell_floats(np_text *out, const char *p, size_t n)
     np_text_put(out, p + from, n - from);
 }
 
+static void add_names(np_cx *cx, np_settings *s, np_str key, const json_t *j, np_str from)
+{
+    size_t n = json_array_size(j);
+    for (size_t i = 0; i < n; i++)
+        if (!json_is_string(json_array_get(j, i))) return;
+    np_setting *p = add(cx, s, key, from);
+    p->kind = NP_SET_NAMES;
+    p->n = (int)n;
+    p->names = np_arena_array(&cx->perm, n, sizeof *p->names);
+    for (size_t i = 0; i < n; i++) p->names[i] = np_str_new(cx, json_string_value(json_array_get(j, i)));
+}
+
 static void add_list(np_cx *cx, np_settings *s, np_str key, const json_t *j, np_str from)
 {
     size_t n = json_array_size(j);
     double v;
+    if (n && json_is_string(json_array_get(j, 0))) {
+        add_names(cx, s, key, j, from);
+        return;
+    }
     for (size_t i = 0; i < n; i++)
         if (!json_num(json_array_get(j, i), &v)) return;
     np_setting *p = add(cx, s, key, from);

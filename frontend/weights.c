@@ -2,8 +2,9 @@
  *
  * A stored tensor serves a weight of its own name, or the weight that the
  * model's names lead to: in `model.layers.#.x = layers.#.y` each `#` stands for
- * one number. It serves only with exactly the declared shape: a transposed
- * matrix is a mistake that no later stage could see. Every missing or misshaped
+ * one number. It serves only with exactly the declared shape, axes of one element aside,
+ * which change no place of a number: a transposed matrix is a mistake that no
+ * later stage could see. Every missing or misshaped
  * weight is an error of its own, so that one run shows them all; what the
  * checkpoint has and nobody asks for is one warning.
  *
@@ -153,9 +154,13 @@ static void shape_text(np_text *out, const np_stored *s)
 
 static bool same_shape(const np_type *t, const np_stored *s)
 {
-    bool same = t->rank == s->rank;
-    for (int i = 0; same && i < t->rank; i++) same = np_dim_is(t->dim[i], s->dim[i]);
-    return same;
+    int i = 0, k = 0;
+    for (;;) {
+        while (i < t->rank && np_dim_is(t->dim[i], 1)) i++;
+        while (k < s->rank && s->dim[k] == 1) k++;
+        if (i == t->rank || k == s->rank) return i == t->rank && k == s->rank;
+        if (!np_dim_is(t->dim[i++], s->dim[k++])) return false;
+    }
 }
 
 static bool check(attach *a, const np_weight *w, const np_stored *s)

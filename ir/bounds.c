@@ -20,6 +20,16 @@ static bool fits(np_dtype d, const span *s)
     return lo >= (d == NP_U8 ? 0 : -most - 1) && hi <= most;
 }
 static bool find(np_cx *cx, const np_node *n, span *s, int depth);
+/* The operand that the parameter of a scan's body is a slice of, or NULL. */
+static const np_node *fed(const np_node *param)
+{
+    const np_node *scan = param->in ? param->in->owner : NULL;
+    int64_t seq;
+    if (!scan || scan->op != NP_SCAN || !np_dim_int(scan->attr[0], &seq)) return NULL;
+    for (int i = 0; i < seq; i++)
+        if (scan->body[0]->param[i] == param) return scan->arg[i];
+    return NULL;
+}
 static bool both(np_cx *cx, const np_node *n, span *a, span *b, int depth)
 {
     return find(cx, n->arg[0], a, depth + 1) && find(cx, n->arg[1], b, depth + 1);
@@ -27,6 +37,7 @@ static bool both(np_cx *cx, const np_node *n, span *a, span *b, int depth)
 static bool find(np_cx *cx, const np_node *n, span *s, int depth)
 {
     span a, b;
+    const np_node *in;
     int64_t k, lo, hi;
     if (np_dtype_class(n->type->dtype) != 'I' || depth > DEPTH) return false;
     switch (n->op) {
@@ -38,6 +49,9 @@ static bool find(np_cx *cx, const np_node *n, span *s, int depth)
     case NP_IOTA:
         s->lo = np_dim_const(cx, 0);
         s->hi = np_dim_sub(cx, n->attr[0], np_dim_const(cx, 1));
+        break;
+    case NP_PARAM: /* a slice of what is fed to a scan */
+        if (!(in = fed(n)) || !find(cx, in, s, depth + 1)) return false;
         break;
     case NP_EXPAND:
     case NP_PERMUTE:

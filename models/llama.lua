@@ -1,54 +1,42 @@
 -- LLaMA and its relatives. Touvron et al. 2023, "Llama 2", section 2.2: pre-norm, rotary positions, grouped query heads, SwiGLU.
+-- Relatives differ in biases, norms of query and key heads, and sliding windows in some layers or all.
 -- Reads Hugging Face folders (weights bear the names there) and llama2.c files. Without a checkpoint: the sizes of stories260K.
-local function rope_parameter(name, older)
-  return { "rope_parameters." .. name, "rope_scaling." .. name, older }
+local sliding_types = { full_attention = false, sliding_attention = true }
+
+-- Does layer i (from 0) see a window only?
+local function is_sliding(c, i)
+  if #c.layer_types == 0 then return c.window > 0 and c.use_window and i >= c.full_layers end
+  local slides = sliding_types[c.layer_types[i + 1]]
+  if slides == nil then error(("layer_types: layer %d is %s; there are full_attention and sliding_attention"):format(i, c.layer_types[i + 1]), 0) end
+  return slides
 end
 
 return model {
-  config = {
+  config = merged(rope_config, {
     vocab = 512, dim = 64, hidden = 172, layers = range(5, 1, 1000), heads = 8, context = 512, eps = 1e-5,
     kv_heads = function(c) return c.heads end,
     head_dim = function(c) return c.dim // c.heads end,
     tied = function() return not has_weight("lm_head.weight") end,
-    act = "silu", attention_bias = false, mlp_bias = false, window = 0,
-    rope_theta = 1e4, rope_interleaved = 0, rope_type = "default", rope_factor = 1.0, rope_low = 1.0, rope_high = 4.0,
-    rope_original = function(c) return c.context end,
-  },
-  keys = {
+    act = any_activation "silu", attention_bias = false, mlp_bias = false,
+    window = 0, use_window = function(c) return not c.model_type:find "^qwen" end, full_layers = 0, layer_types = {}, model_type = "llama",
+  }),
+  keys = merged(rope_keys, {
     vocab = "vocab_size", dim = "hidden_size", hidden = "intermediate_size", layers = "num_hidden_layers", heads = "num_attention_heads",
     kv_heads = "num_key_value_heads", context = "max_position_embeddings", eps = "rms_norm_eps", act = "hidden_act",
-    tied = "tie_word_embeddings", window = "sliding_window",
-    rope_theta = { "rope_parameters.rope_theta", "rope_theta" },
-    rope_type = { "rope_parameters.rope_type", "rope_scaling.rope_type", "rope_scaling.type" },
-    rope_factor = rope_parameter "factor", rope_low = rope_parameter "low_freq_factor", rope_high = rope_parameter "high_freq_factor",
-    rope_original = rope_parameter "original_max_position_embeddings",
-  },
-  serves = { "mistral" },
+    tied = "tie_word_embeddings", window = "sliding_window", use_window = "use_sliding_window", full_layers = "max_window_layers",
+  }),
+  serves = { "mistral", "qwen2", "qwen3" },
   tokenizer = { kind = "file", start = 1 },
   context = "context",
   build = function(c)
     local T, Vo, D, F = axis "T", axis("vocab", c.vocab), axis("D", c.dim), axis("F", c.hidden)
-    local H, G, K = axis("H", c.kv_heads), axis("G", c.heads // c.kv_heads), axis("K", c.head_dim)
-    local Q, KV = axis("Q", c.heads * c.head_dim), axis("KV", c.kv_heads * c.head_dim)
-    local turn = {
-      interleaved = c.rope_interleaved ~= 0,
-      scaling = { kind = c.rope_type, factor = c.rope_factor, low = c.rope_low, high = c.rope_high, original = c.rope_original },
-    }
-    local mask = c.window > 0 and sliding(c.window) or causal
     local act = activation(c.act)
     local embed = weight("model.embed_tokens.weight", { Vo, D })
     local x = gather(embed, input("tokens", { T }, int), Vo)
     for i = 0, c.layers - 1 do
       scope("model.layers", i, function()
         local n = rmsnorm(x, D, "input_layernorm", c.eps)
-        scope("self_attn", function()
-          local q = linear(n, D, Q, "q_proj", c.attention_bias):split(Q, { H, G, K })
-          local k = linear(n, D, KV, "k_proj", c.attention_bias):split(KV, { H, K })
-          local v = linear(n, D, KV, "v_proj", c.attention_bias):split(KV, { H, K })
-          q, k = rope(q, T, K, c.rope_theta, turn), rope(k, T, K, c.rope_theta, turn)
-          local o = attention(q, k, v:over(K, axis("Kv", c.head_dim)), T, K, mask)
-          x = x + linear(o:merge({ H, G, axis "Kv" }, Q), Q, D, "o_proj", c.attention_bias)
-        end)
+        scope("self_attn", function() x = x + shared_heads_attention(n, T, D, c, is_sliding(c, i) and sliding(c.window) or causal) end)
         n = rmsnorm(x, D, "post_attention_layernorm", c.eps)
         scope("mlp", function()
           local gate, up = linear(n, D, F, "gate_proj", c.mlp_bias), linear(n, D, F, "up_proj", c.mlp_bias)

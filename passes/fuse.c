@@ -6,14 +6,14 @@
  * where they are used. Kept are scans, conds and appends, what is returned, and
  * elementwise nodes that would be computed many times over otherwise: beneath an
  * operand that a contraction reads again and again, for each index of an
- * expanded axis, or for several groups when that costs more than memory. A
+ * expanded axis, or for several groups when that costs more than memory. An
+ * output of a scan that is only wanted with its axes in another order is stored so. A
  * contraction or reduction is not kept if all that reads it is elementwise code
  * of one group, at the same index: that code is its epilogue. */
 #include "fuse.h"
 
 #include <string.h>
 
-enum { DEAR = 4 }; /* operations that cost more than a store and a load */
 const np_node np_fuse_many = {0};
 
 typedef struct use { /* how a node is used, from all that use it */
@@ -81,6 +81,35 @@ static bool repeats(const np_node *n, const np_node *x)
     return false;
 }
 
+/* Only moved from memory or padded on the way: as good to read as a copy of it, if it is read about once. */
+static bool moves(const np_fuse *u, const np_node *x)
+{
+    while (!np_is_leaf(x) && !u->kept[x->id]) {
+        bool one = x->nargs == 1 && !np_is_elem(x) && !np_is_sum(x) && !x->body[0];
+        if (!one) return x->op == NP_PICK;
+        x = x->arg[0];
+    }
+    return true;
+}
+/* The number of the running step: a parameter to which a scan feeds 0, 1, .. */
+static bool is_step(const np_node *x)
+{
+    const np_node *scan = x->in->owner;
+    for (int i = 0; scan && scan->op == NP_SCAN && i < (int)scan->attr[0]->k; i++)
+        if (x->in->param[i] == x) return scan->arg[i]->op == NP_IOTA;
+    return false;
+}
+/* Computed from positions alone, by a few operations. */
+static bool of_positions(const np_fuse *u, const np_node *x)
+{
+    if (x->op == NP_PARAM) return is_step(x);
+    if (np_is_leaf(x)) return x->op != NP_WEIGHT && !x->data;
+    if (u->cost[x->id] > NP_FUSE_DEAR || np_is_sum(x) || x->body[0] || x->op == NP_GATHER) return false;
+    for (int i = 0; i < x->nargs; i++)
+        if (!of_positions(u, x->arg[i])) return false;
+    return true;
+}
+
 /* ---- uses, from the last node to the first */
 static void read_by(decide *d, const np_node *x, const np_node *n)
 {
@@ -88,7 +117,8 @@ static void read_by(decide *d, const np_node *x, const np_node *n)
     use *to = &d->use[x->id], *of = &d->use[n->id];
     bool own = u->kept[n->id] || n->op == NP_YIELD || n->op == NP_RET;
     const np_node *group = own ? n : u->reader[n->id];
-    if (n->op == NP_SCAN || x->in != n->in || n->op == NP_WINDOW || repeats(n, x)) to->again = true;
+    bool fed = n->op == NP_SCAN && !moves(u, x);
+    if (fed || x->in != n->in || n->op == NP_WINDOW || repeats(n, x)) to->again = true;
     to->moved |= !np_is_elem(n) || (!own && of->moved);
     if (n->op == NP_EXPAND && !np_dim_is(n->attr[1], 1)) to->again |= u->cost[x->id] >= 3;
     if (!own && of->again) to->again = true;
@@ -101,14 +131,21 @@ static void result(decide *d, const np_node *x)
     d->u->reader[x->id] = &np_fuse_many;
     if (!np_is_leaf(x) && x->op != NP_PICK) d->u->kept[x->id] = true;
 }
-/* Is n the epilogue of a sum that nobody else reads? Then n is stored in its stead. */
-static bool ends_sum(const decide *d, const np_node *n)
+bool np_fuse_ends_sum(const int *uses, const np_node *n)
 {
     for (int i = 0; i < n->nargs && np_is_elem(n); i++) {
         const np_node *x = n->arg[i];
-        if (d->uses[x->id] == 1 && x->in == n->in && (np_is_sum(x) || ends_sum(d, x))) return true;
+        if (uses[x->id] == 1 && x->in == n->in && (np_is_sum(x) || np_fuse_ends_sum(uses, x))) return true;
     }
     return false;
+}
+/* Is n the only way in which an output of a scan is read, and moves its axes only? Then the scan stores it so. */
+static bool orders_output(const decide *d, const np_node *n)
+{
+    const np_node *y = n->op == NP_PERMUTE ? n->arg[0] : NULL,
+                  *scan = y && y->op == NP_PICK ? y->arg[0] : NULL;
+    if (!scan || scan->op != NP_SCAN || scan->in != n->in || d->uses[y->id] != 1) return false;
+    return y->attr[0]->k < np_result_count(scan) - (scan->nargs - scan->attr[0]->k);
 }
 static void decide_block(decide *d, const np_block *b)
 {
@@ -116,28 +153,38 @@ static void decide_block(decide *d, const np_block *b)
     for (const np_node *n = b->last; n; n = n->prev) {
         bool end = n->op == NP_YIELD || n->op == NP_RET;
         if (!end && !d->use[n->id].any) continue;
-        if (always_kept(n)) u->kept[n->id] = true;
-        else if (np_is_sum(n)) {
+        if (always_kept(n))
+            u->kept[n->id] = true;
+        else if (u->kept[n->id] && orders_output(d, n)) {
+            u->kept[n->id] = false;
+            u->as[n->arg[0]->id] = n;
+        } else if (np_is_sum(n)) {
             const use *by = &d->use[n->id];
             if (by->again || by->moved || u->reader[n->id] == &np_fuse_many) u->kept[n->id] = true;
-        } else if (!np_is_leaf(n) && own_cost(n) > 0) {
+        } else if (!np_is_leaf(n) && own_cost(n) > 0 && !of_positions(u, n)) {
             bool many = u->reader[n->id] == &np_fuse_many;
-            bool dear = u->cost[n->id] > DEAR || ends_sum(d, n);
+            bool dear = u->cost[n->id] > NP_FUSE_DEAR || np_fuse_ends_sum(d->uses, n);
             if ((d->use[n->id].again && u->cost[n->id] > 0) || (many && dear)) u->kept[n->id] = true;
         }
         for (int i = 0; i < 2; i++)
             if (n->body[i]) decide_block(d, n->body[i]);
         for (int i = 0; i < n->nargs; i++) {
-            if (end) result(d, n->arg[i]);
-            else read_by(d, n->arg[i], n);
+            if (end)
+                result(d, n->arg[i]);
+            else
+                read_by(d, n->arg[i], n);
         }
     }
 }
 
+void np_fuse_costs(np_fuse *u)
+{
+    u->cost = np_arena_array(&u->mem, u->f->nnodes + 1, sizeof *u->cost);
+    np_fn_walk(u->f, add_cost, u);
+}
 void np_fuse_decide(np_fuse *u)
 {
     decide d = {u, np_arena_array(&u->mem, u->f->nnodes + 1, sizeof(use)), np_find_uses(u->f, &u->mem)};
-    np_fn_walk(u->f, add_cost, u);
     decide_block(&d, &u->f->top);
 }
 
@@ -145,11 +192,18 @@ np_fn *np_fuse_run(const np_fn *f, const np_knobs *k)
 {
     np_fuse u = {.cx = f->cx, .f = f};
     (void)k;
-    u.kept = np_arena_array(&u.mem, f->nnodes + 1, sizeof *u.kept);
-    u.reader = np_arena_array(&u.mem, f->nnodes + 1, sizeof *u.reader);
-    u.cost = np_arena_array(&u.mem, f->nnodes + 1, sizeof *u.cost);
+    np_fuse_costs(&u);
+    np_fn *sunk = np_fuse_sink(&u);
+    if (sunk) {
+        u.f = sunk;
+        np_fuse_costs(&u);
+    }
+    u.kept = np_arena_array(&u.mem, u.f->nnodes + 1, sizeof *u.kept);
+    u.reader = np_arena_array(&u.mem, u.f->nnodes + 1, sizeof *u.reader);
+    u.as = np_arena_array(&u.mem, u.f->nnodes + 1, sizeof *u.as);
     np_fuse_decide(&u);
     np_fn *now = np_fuse_build(&u);
+    np_fn_free(sunk);
     np_arena_free(&u.mem);
     return now;
 }

@@ -11,11 +11,18 @@ typedef struct np_fuse {
     bool *kept;             /* by id: reaches memory: the root of a group */
     const np_node **reader; /* by id: the only group that reads it (its root), or np_fuse_many */
     int *cost;              /* by id: operations to compute an element again */
+    const np_node **as;     /* by id of an output of a scan: the permute in whose order it is stored, or NULL */
 } np_fuse;
 extern const np_node np_fuse_many;
+enum { NP_FUSE_DEAR = 4 }; /* operations that cost more than a store and a load */
 
 /* ---- fuse.c: what is kept. */
 void np_fuse_decide(np_fuse *u);
+void np_fuse_costs(np_fuse *u);
+/* Is n the epilogue of a sum that nobody else reads? Then n is stored in its stead. */
+bool np_fuse_ends_sum(const int *uses, const np_node *n);
+/* ---- fuse_sink.c: what stands around scans goes into their bodies. NULL: nothing does. */
+np_fn *np_fuse_sink(const np_fuse *u);
 /* ---- fuse_group.c: the new function, every kept node a group. */
 np_fn *np_fuse_build(np_fuse *u);
 

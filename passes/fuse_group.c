@@ -70,6 +70,23 @@ static np_node *value(maker *m, const np_node *x)
     return n;
 }
 
+/* Outputs of a scan that are stored with their axes in another order; what stands for them outside is the result. */
+static void in_order(maker *m, const np_node *root, np_node **yield)
+{
+    for (const np_node *n = root->next; n; n = n->next) {
+        const np_node *as = n->op == NP_PICK && n->arg[0] == root ? m->u->as[n->id] : NULL;
+        if (!as) continue;
+        np_node **y = &yield[n->attr[0]->k];
+        *y = np_build_permute(m->rw->b, *y, as->sym);
+        if (!(*y)->name) (*y)->name = as->name;
+    }
+}
+static void results_in_order(maker *m, const np_node *root, np_node *now)
+{
+    for (const np_node *n = root->next; n; n = n->next)
+        if (n->op == NP_PICK && n->arg[0] == root && m->u->as[n->id])
+            np_rewrite_set(m->rw, m->u->as[n->id], np_build_result(m->rw->b, now, (int)n->attr[0]->k));
+}
 static np_node *group(maker *m, const np_node *root)
 {
     np_build *b = m->rw->b;
@@ -81,6 +98,7 @@ static np_node *group(maker *m, const np_node *root)
     np_node *made = value(m, root), *yield[64];
     if (n > (int)NP_LEN(yield)) np_bug(m->u->cx, "a group with %d results", n);
     for (int i = 0; i < n; i++) yield[i] = np_build_result(b, made, i);
+    in_order(m, root, yield);
     forget(m, from);
     b->loc = root->loc;
     return np_build_close(b, g, n, yield);
@@ -92,6 +110,7 @@ static void statements(maker *m, const np_block *old)
         np_node *now = group(m, n);
         if (!now->axes && now->type == n->type) now->axes = n->axes;
         np_rewrite_set(m->rw, n, now);
+        results_in_order(m, n, now);
     }
 }
 /* Fills an open body; gives what it yields. */
@@ -113,8 +132,10 @@ static void results(maker *m)
     for (int i = 0; i < ret->nargs; i++) {
         const np_node *x = ret->arg[i];
         bool stays = i >= f->nouts && x == f->top.param[f->ninputs + i - f->nouts];
-        if (stays || !np_is_leaf(x)) v[i] = value(m, x);
-        else v[i] = group(m, x);
+        if (stays || !np_is_leaf(x))
+            v[i] = value(m, x);
+        else
+            v[i] = group(m, x);
     }
     m->rw->b->loc = ret->loc;
     np_build_ret(m->rw->b, f->nouts, f->out_name, ret->nargs, v);

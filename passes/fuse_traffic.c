@@ -101,7 +101,7 @@ static np_traffic_row *new_row(find *s, const np_node *g, int depth, const np_di
         o->row = more;
     }
     const np_dim *zero = np_dim_const(s->cx, 0);
-    o->row[o->n] = (np_traffic_row){.group = g, .depth = depth, .times = times, .read = zero, .write = zero};
+    o->row[o->n] = (np_traffic_row){.group = g, .name = g ? g->sym : NULL, .depth = depth, .times = times, .read = zero, .write = zero};
     return &o->row[o->n++];
 }
 /* x through the groups that yield it, to the op that makes it and which of its results it is. */
@@ -169,6 +169,29 @@ static void rows_in(find *s, const np_block *b, int depth, const np_dim *times)
     }
 }
 
+/* Results that no group stores where they belong: a value that is returned twice, a next state that is made beside
+ * the old one. */
+static void copies(find *s)
+{
+    const np_fn *f = s->f;
+    const np_node *ret = f->top.last;
+    int *uses = np_find_uses(f, s->mem);
+    for (int i = 0; i < ret->nargs; i++) {
+        const np_node *y = ret->arg[i], *p = i < f->nouts ? NULL : f->top.param[f->ninputs + i - f->nouts];
+        bool there = y == p || !p || np_loops_continues(y, p, uses);
+        for (int k = 0; k < i; k++) there &= ret->arg[k] != y;
+        if (there && y->op != NP_PARAM) continue;
+        if (y == p) continue;
+        np_traffic_row *r = new_row(s, NULL, 0, np_dim_const(s->cx, 1));
+        r->name = np_str_fmt(s->cx, "keep.%s", p ? p->name : f->out_name[i]);
+        r->read = r->write = bytes(s, count(s, y->type), y->type->dtype);
+        r->reads = np_arena_array(s->mem, 1, sizeof *r->reads);
+        r->reads[r->nreads++] = (np_traffic_read){y, r->read};
+        add_to(s, &s->out->read, r->read);
+        add_to(s, &s->out->write, r->write);
+    }
+}
+
 /* ---- the least */
 /* Every weight once, as far as all groups together need it. */
 static void weights_once(find *s)
@@ -212,6 +235,7 @@ np_traffic np_fuse_traffic(const np_fn *f, np_arena *mem)
     s.leaf = np_arena_array(mem, f->nnodes + 1, sizeof *s.leaf);
     s.least = np_arena_array(mem, f->nnodes + 1, sizeof *s.least);
     rows_in(&s, &f->top, 0, np_dim_const(f->cx, 1));
+    copies(&s);
     weights_once(&s);
     ports_once(&s);
     return t;

@@ -43,15 +43,33 @@ static void give_memory(np_lower *l, const np_node *n)
         if (!s->buf) *s = np_loops_alloc(l, np_result_type(n, i), n->name);
     }
 }
+/* Where x must lie so that `permute x spec` lies at s. */
+static np_spot before_permute(const np_spot *s, const char *spec)
+{
+    np_spot r = *s;
+    const char *out = strstr(spec, "->") + 2;
+    r.mapped = true;
+    for (int j = 0; j < s->buf->type->rank; j++)
+        if (!r.fixed[j]) r.axis[j] = (int)(strchr(spec, out[s->mapped ? s->axis[j] : j]) - spec);
+    return r;
+}
+/* Result i of a group: what makes it in its body, or makes it with axes in another order, stores it there. */
+static void aim_at_result(np_lower *l, const np_node *g, int i)
+{
+    const np_node *result = g->body[0]->last->arg[i], *y = result;
+    np_spot to = *np_loops_slot(l, g, i);
+    for (; y->op == NP_PERMUTE; y = y->arg[0]) to = before_permute(&to, y->sym);
+    const np_node *n = y->op == NP_PICK ? y->arg[0] : y;
+    if (!makes(n) || n->in != g->body[0]) return;
+    np_spot *s = np_loops_slot(l, n, y->op == NP_PICK ? (int)y->attr[0]->k : 0);
+    if (s->buf) return;
+    *s = to;
+    if (y != result) l->slot[result->id] = *np_loops_slot(l, g, i);
+}
 static void group_body(np_lower *l, const np_node *g)
 {
     const np_block *b = g->body[0];
-    for (int i = 0; i < b->last->nargs; i++) { /* what stands in the body and is its result */
-        const np_node *y = b->last->arg[i], *n = y->op == NP_PICK ? y->arg[0] : y;
-        if (!makes(n) || n->in != b) continue;
-        np_spot *s = np_loops_slot(l, n, y->op == NP_PICK ? (int)y->attr[0]->k : 0);
-        if (!s->buf) *s = *np_loops_slot(l, g, i);
-    }
+    for (int i = 0; i < b->last->nargs; i++) aim_at_result(l, g, i);
     np_loops_block(l, b);
     for (int i = 0; i < b->last->nargs; i++) {
         const np_spot *from = np_loops_find(l, b->last->arg[i]), *to = np_loops_slot(l, g, i);
@@ -124,9 +142,7 @@ static np_spot *result_of(np_lower *l, const np_node *y)
     const np_node *n = y->op == NP_PICK ? y->arg[0] : y;
     return n->op == NP_GROUP ? np_loops_slot(l, n, y->op == NP_PICK ? (int)y->attr[0]->k : 0) : NULL;
 }
-/* Is x, in the group that makes it, an append to the state parameter p, or the
- * last state of a scan that starts from p, which nobody else wants? */
-static bool continues(const np_node *x, const np_node *p, const int *uses)
+bool np_loops_continues(const np_node *x, const np_node *p, const int *uses)
 {
     for (int depth = 0; depth < 8; depth++) {
         const np_node *n = x->op == NP_PICK ? x->arg[0] : x;
@@ -148,7 +164,7 @@ static void aim_results(np_lower *l)
         if (!s || s->buf) continue;
         int state = f->ninputs + i - f->nouts;
         if (i < f->nouts) s->buf = l->b->fn->top.param[f->ninputs + f->nstates + i];
-        else if (continues(f->top.last->arg[i], f->top.param[state], uses)) s->buf = l->b->fn->top.param[state];
+        else if (np_loops_continues(f->top.last->arg[i], f->top.param[state], uses)) s->buf = l->b->fn->top.param[state];
     }
 }
 /* Results that are not where they belong yet. */

@@ -66,6 +66,7 @@ typedef struct np_lower {
     struct np_known **known;  /* by id: what the running item has computed already */
     int items;                /* counts items: older entries of `known` do not count */
     bool planning;            /* indices are looked at, no code is written */
+    const np_node *sure;      /* a select whose mask is known to hold */
     const np_done *done;      /* sums that the running tile has computed */
     int ndone;
 } np_lower;
@@ -119,6 +120,19 @@ np_node *np_loops_sum(np_lower *l, const np_node *x, const np_ix *const *at); /*
 /* Opens a loop over a variable; close ends it without results. */
 np_node *np_loops_open(np_lower *l, int var);
 void np_loops_close(np_lower *l, np_node *loop);
+
+/* ---- loops_until.c: terms that are zero where the index that is summed is not below a bound. */
+typedef struct np_until {
+    const np_ix *ix; /* the bound is ix + d */
+    const np_dim *d;
+    const np_node *mask; /* the select that holds below it; NULL: it was stored */
+} np_until;
+bool np_loops_until(np_lower *l, const np_sum *s, np_until *out);
+np_node *np_loops_until_at(np_lower *l, const np_until *u);
+bool np_loops_until_more(np_lower *l, const np_until *u, const np_until *v, int64_t *out); /* u - v */
+/* What follows runs only while the index of the loop, which was just opened, is below `end`. */
+np_node *np_loops_open_until(np_lower *l, np_node *loop, np_node *end);
+void np_loops_close_until(np_lower *l, np_node *cond);
 
 /* ---- loops_item.c: a whole tensor into memory. */
 void np_loops_item(np_lower *l, const np_node *root, const np_spot *to);

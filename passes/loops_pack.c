@@ -34,7 +34,8 @@ bool np_loops_packable(const np_node *x, int o)
 np_packed np_loops_pack(np_lower *l, const np_node *x, int o)
 {
     const np_node *y = x->arg[o];
-    np_packed r = {.slot = y->op == NP_PICK ? np_loops_slot(l, y->arg[0], (int)y->attr[0]->k) : &l->slot[y->id]};
+    np_packed r = {.slot =
+                       y->op == NP_PICK ? np_loops_slot(l, y->arg[0], (int)y->attr[0]->k) : &l->slot[y->id]};
     np_spot to = {.mapped = true};
     const np_dim *dim[NP_RANK];
     int last = lane_axis(x, o), n = 0;

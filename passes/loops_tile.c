@@ -182,12 +182,54 @@ static bool same_loops(np_lower *l, const np_sum *a, np_sum *b)
     memcpy(b->var, a->var, sizeof a->var);
     return true;
 }
+/* The terms of one sum for the rows that have them: those that end beyond the first one's end by more than `skip`. */
+static void add_rows(tile *t, np_sum *s, np_node **acc, const int64_t *more, int64_t skip)
+{
+    np_lower *l = t->l;
+    np_node *lanes;
+    l->var[t->lane].at = lane_loop(l, t->lanes, &lanes);
+    for (int r = 0; r < t->nrows; r++) {
+        if (more[r] <= skip) continue;
+        np_loops_sum_at(l, s, t->row[r]);
+        add(l, np_loops_sum_op(s->x), acc[r], l->var[t->lane].at, np_loops_sum_term(l, s));
+    }
+    np_loops_close(l, lanes);
+}
+/* A triangular sum: what all rows of the block have, then the ragged rest. False: it is none. */
+static bool accumulate_until(tile *t, np_sum *s, np_node **acc)
+{
+    np_lower *l = t->l;
+    np_until end[ROWS];
+    int64_t more[ROWS], most = 0;
+    for (int r = 0; r < t->nrows; r++) {
+        np_loops_sum_at(l, s, t->row[r]);
+        if (!np_loops_until(l, s, &end[r]) || !np_loops_until_more(l, &end[r], &end[0], &more[r])) return false;
+        if (more[r] < 0 || more[r] > ROWS || end[r].mask != end[0].mask) return false;
+        if (more[r] > most) most = more[r];
+    }
+    np_node *first = np_loops_until_at(l, &end[0]), *loop = np_loops_open(l, s->var[0]);
+    np_node *while_below = np_loops_open_until(l, loop, first);
+    np_block *item = l->item;
+    l->item = l->b->at; /* nothing is read for an index beyond the end */
+    l->sure = end[0].mask;
+    add_rows(t, s, acc, more, -1);
+    l->item = item;
+    np_loops_close_until(l, while_below);
+    np_loops_close(l, loop);
+    for (int64_t i = 0; i < most; i++) {
+        l->var[s->var[0]].at = np_loops_op2(l, NP_ADD, first, np_loops_int(l, i));
+        add_rows(t, s, acc, more, i);
+    }
+    l->sure = NULL;
+    return true;
+}
 /* Adds up n sums in one nest of loops. */
 static void accumulate(tile *t, np_sum *s, np_node *(*acc)[ROWS], int n)
 {
     np_lower *l = t->l;
     np_node *loop[NP_MAXLOOPS], *lanes;
     int leaf[NP_MAXLOOPS], nloops = 0;
+    if (n == 1 && accumulate_until(t, s, acc[0])) return;
     for (int i = 0; i < s->n; i++) nloops += np_loops_leaves(l, s->var[i], leaf + nloops);
     for (int i = 0; i < nloops; i++) loop[i] = np_loops_open(l, leaf[i]);
     l->var[t->lane].at = lane_loop(l, t->lanes, &lanes);

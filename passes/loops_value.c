@@ -160,6 +160,11 @@ np_node *np_loops_value(np_lower *l, const np_node *x, const np_ix *const *at)
     for (int i = 0; i < l->ndone; i++)
         if (l->done[i].x == x) return l->done[i].value;
     while (!(s = np_loops_find(l, x)) && np_loops_step(l, x, at, &child, to)) x = child, at = to;
+    if (x == l->sure) { /* what it takes where it is not zero */
+        const np_node *other = x->arg[2];
+        while (other->op == NP_EXPAND || other->op == NP_PERMUTE) other = other->arg[0];
+        return np_loops_value(l, x->arg[other->op == NP_CONST && !other->data && other->num == 0 ? 1 : 2], at);
+    }
     if (s) return np_loops_read(l, s, at);
     if (np_op_info(x->op)->cls == NP_ELEM) return elementwise(l, x, at);
     switch (x->op) {

@@ -11,6 +11,7 @@ typedef struct np_knobs {
     int lanes;    /* width of accumulator blocks in elements (f32): 32 generic, 64 with 512-bit registers */
     int rows;     /* rows of a contraction that share a load of the other operand */
     int chunk;    /* 0 automatic; 1 only, for now */
+    int block;    /* keys in a block of attention; 0 automatic */
 } np_knobs;
 
 typedef struct np_pass {
@@ -62,7 +63,8 @@ typedef struct np_traffic_read {
     const np_dim *bytes;
 } np_traffic_read;
 typedef struct np_traffic_row {
-    const np_node *group;
+    const np_node *group; /* NULL: a result is copied to where it belongs */
+    np_str name;
     int depth;           /* 0: a pass over memory; more: inside the body of a scan, in cache */
     const np_dim *times; /* how often it runs */
     int nreads;
@@ -76,6 +78,11 @@ typedef struct np_traffic {
     const np_dim *least;        /* inputs, weights, outputs and states once */
 } np_traffic;
 np_traffic np_fuse_traffic(const np_fn *f, np_arena *mem);
+
+/* ---- loops.c */
+/* Is x, in the group that makes it, an append to the state parameter p, or the
+ * last state of a scan that starts from p, which nobody else wants? */
+bool np_loops_continues(const np_node *x, const np_node *p, const int *uses);
 
 /* ---- memory of a placed function, for explain and metrics */
 void np_place_report(const np_fn *f, np_text *out);

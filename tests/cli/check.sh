@@ -33,7 +33,12 @@ return model {
 L
 expect 1 '^FAIL +step by step: a sequence of a batch leaves the others +[1-9]' "$neap" check leak.lua
 expect 1 '^ok +step by step: large changes of the future leave the past' "$neap" check leak.lua
-leaves leak.lua
+cat >large.lua <<'L'
+local T, D, E = axis "T", axis("D", 2001), axis("E", 2000)
+return model { build = function() return { y = linear(input("x", { T, D }), D, E, "proj"):as { T, E } } end }
+L
+expect 1 'large.lua: error: 4 million weights are too many to make up: give .* a self-test' "$neap" check large.lua
+leaves leak.lua large.lua
 
 # a model that looks ahead has no step; one whose self-test expects something else fails
 cat >ahead.lua <<'L'

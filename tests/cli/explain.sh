@@ -37,4 +37,16 @@ expect 0 '^  the least there is +144 bytes  = 36\*T$' "$neap" explain "$work/in/
 # notes of a pass stand together, and what holds of every layer is said once
 expect 0 '^  stream: .*gau.lua:[0-9]+: kept between calls: layers.0.S f32\[4,64,64\] \(in layers\[0\]\), and 4 more like it$' "$neap" explain gau
 expect 0 '^  +layers.0.now, T times ' "$neap" explain gau
+
+# a page: everything is in one file, nothing is fetched, and what it quotes is quoted
+leaves
+expect 0 '' "$neap" explain gau --html page.html
+expect 0 '^<tr><td><code>layers.0.mul</code><td class="?n"?>' cat page.html
+expect 0 '[0-9]+ passes over memory; bytes at T=64: [0-9]+ moved, [0-9]+ at least' cat page.html
+expect 1 '' grep -E 'src=|href=|<script|http' page.html
+expect 0 '-&gt; f32' cat page.html
+leaves page.html
+expect 1 'no/such/page.html: error: ' "$neap" explain gau --html no/such/page.html
+expect 2 '--html wants a value: FILE' "$neap" explain gau --html
+leaves
 finish

@@ -56,7 +56,7 @@ int main(int argc, char **argv) /* tokens, -1, how many are to follow */
     return 0;
 }
 C
-for m in llama llama3-rope gpt2; do
+for m in llama llama3-rope gpt2 mistral qwen3 mixtral gpt_neox mamba mamba2 rwkv; do
     expect 0 '' "$neap" build "$data/hf/$m" --emit lib -o m
     expect 0 '' $cc -std=c99 -Wall -Wextra -pedantic -Werror -O1 greedy.c m.a -lm -o greedy
     ./greedy $(values "$data/hf/$m/expected.safetensors" tokens_0) -1 24 | tr -s ' ' '\n' >got

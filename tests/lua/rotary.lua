@@ -44,11 +44,13 @@ return model {
             local s = (32 / (2 * math.pi / f) - 1) / 3
             return (1 - s) * f / 8 + s * f
           end, 8),
-          -- 64 / (2 pi 32) turns: pair 0 and below is kept; 1 turn: 4 ln(64 / 2 pi) / ln 100 = 2.02, so pair 3 and above is stretched 4 times
-          yarn = rotated(function(i)
-            local slow = math.min(i / 3, 1)
-            return plain(i, 8) * (slow / 4 + 1 - slow)
-          end, 8),
+          -- what is stretched also grows by 0.1 ln 4 + 1; 64 / (2 pi 32) turns: pair 0 and below is kept; 1 turn: 4 ln(64 / 2 pi) / ln 100 = 2.02, so pair 3 and above is stretched 4 times
+          yarn = function(t, k)
+            return (0.1 * math.log(4) + 1) * rotated(function(i)
+              local slow = math.min(i / 3, 1)
+              return plain(i, 8) * (slow / 4 + 1 - slow)
+            end, 8)(t, k)
+          end,
         }
       end,
     },

@@ -189,6 +189,122 @@ START_TEST(test_stories260k)
 }
 END_TEST
 
+/* ---- ggmf: a matrix of 2 rows of 3 in f32 and a vector of 2 in f16, by hand. */
+static size_t small(unsigned char **out)
+{
+    static const uint32_t head[6] = {0x67676d66, 101, 7, 3, 2, 1}, a[5] = {2, 5, 0, 3, 2},
+                          b[4] = {1, 1, 1, 2};
+    static const uint16_t half[2] = {0x3c00, 0xc000};
+    unsigned char *p = *out = malloc(256), *at = p;
+    memcpy(at, head, sizeof head), at += sizeof head;
+    memcpy(at, a, sizeof a), at += sizeof a;
+    memcpy(at, "a.mat", 5), at += 5;
+    for (int i = 0; i < 6; i++, at += 4) memcpy(at, &(float){(float)i}, 4);
+    memcpy(at, b, sizeof b), at += sizeof b;
+    memcpy(at, "v", 1), at += 1;
+    memcpy(at, half, sizeof half), at += sizeof half;
+    return (size_t)(at - p);
+}
+
+static np_checkpoint *parse_ggmf(np_cx *cx, const unsigned char *p, size_t n)
+{
+    np_checkpoint *c = np_arena_alloc(&cx->perm, sizeof *c);
+    c->path = np_str_new(cx, "m.bin");
+    return np_ggmf_parse(cx, c, p, n) == NP_OK ? c : NULL;
+}
+
+START_TEST(test_ggmf)
+{
+    np_cx *cx = np_cx_new();
+    unsigned char *p;
+    size_t n = small(&p);
+    np_checkpoint *c = parse_ggmf(cx, p, n);
+    ck_assert_ptr_nonnull(c);
+    ck_assert_int_eq(c->tensors->n, 2);
+    const np_stored *a = np_tensors_find(c->tensors, "a.mat"), *v = np_tensors_find(c->tensors, "v");
+    ck_assert(a && a->rank == 2 && a->dim[0] == 2 && a->dim[1] == 3 && a->dtype == NP_F32);
+    ck_assert(np_tensors_get(a, 0) == 0 && np_tensors_get(a, 5) == 5);
+    ck_assert(v && v->rank == 1 && v->dim[0] == 2 && v->dtype == NP_F16);
+    ck_assert(np_tensors_get(v, 0) == 1 && np_tensors_get(v, 1) == -2);
+    ck_assert_ptr_null(c->model_type);
+    ck_assert_str_eq(c->format, "ggmf");
+    ck_assert(number(c, "vocab_size") == 7 && number(c, "hidden_size") == 3);
+    ck_assert(number(c, "num_hidden_layers") == 2);
+    ck_assert_str_eq(np_settings_find(&c->config, "checkpoint_format")->str, "ggmf");
+    free(p);
+    np_cx_free(cx);
+}
+END_TEST
+
+/* Whole only where a tensor ends: the header alone has none, one tensor is a file. */
+START_TEST(test_ggmf_truncated_everywhere)
+{
+    unsigned char *all;
+    size_t size = small(&all);
+    for (size_t n = 0; n < size; n++) {
+        np_cx *cx = np_cx_new();
+        unsigned char *p = tight(all, n);
+        bool first = n == 24 + 20 + 5 + 24;
+        ck_assert_msg((parse_ggmf(cx, p, n) != NULL) == first, "%zu bytes", n);
+        if (!first) expect_error(cx, n < 24 ? "its header alone has 24" : "is it cut off?");
+        free(p);
+        np_cx_free(cx);
+    }
+    free(all);
+}
+END_TEST
+
+START_TEST(test_ggmf_messages)
+{
+    static const struct {
+        size_t at;
+        uint32_t value;
+        const char *error;
+    } row[] = {{4, 102, "is version 102 of ggmf; versions 100 and 101 are read"},
+               {8, 0, "vocab_size in its header is 0, outside 1..16777216"},
+               {12, 1 << 21, "hidden_size in its header is 2097152"},
+               {16, UINT32_MAX, "num_hidden_layers in its header is 4294967295"},
+               {20, 8, "its data is quantized (Q5_1); only f32 and f16 are read"},
+               {20, 77, "its data has element type 77, which ggmf does not know"},
+               {24, 0, "tensor 0 of the file: 0 axes"},
+               {24, 9, "tensor 0 of the file: 9 axes; 1 to 8 are possible"},
+               {24, UINT32_MAX, "axes; 1 to 8 are possible"},
+               {28, 0, "its name has 0 bytes; 1 to 1024 are possible"},
+               {28, 1000, "its name takes 1000 bytes and"},
+               {28, UINT32_MAX, "its name has 4294967295 bytes"},
+               {32, 2, "tensor a.mat is quantized (Q4_0)"},
+               {32, 1000, "tensor a.mat has element type 1000"},
+               {36, 0, "tensor 0 of the file: a size of 0 is not possible"},
+               {36, UINT32_MAX, "a size of 4294967295 is not possible"},
+               {36, INT32_MAX, "tensor 0 of the file: a.mat takes 17179869176 bytes and"},
+               {44, 0x74616d07, "its name has a control character (byte 7) at 0"}};
+    for (size_t i = 0; i < NP_LEN(row); i++) {
+        np_cx *cx = np_cx_new();
+        unsigned char *p;
+        size_t n = small(&p);
+        memcpy(p + row[i].at, &row[i].value, 4);
+        ck_assert_ptr_null(parse_ggmf(cx, p, n));
+        expect_error(cx, row[i].error);
+        ck_assert_str_eq(cx->diag[0].loc.file, "m.bin");
+        free(p);
+        np_cx_free(cx);
+    }
+}
+END_TEST
+
+START_TEST(test_ggmf_twice)
+{
+    np_cx *cx = np_cx_new();
+    unsigned char *p;
+    size_t n = small(&p), one = 20 + 5 + 24;
+    memcpy(p + 24 + one, p + 24, one); /* the same tensor again */
+    ck_assert_ptr_null(parse_ggmf(cx, p, 24 + 2 * one > n ? 24 + 2 * one : n));
+    expect_error(cx, "tensor a.mat is there twice");
+    free(p);
+    np_cx_free(cx);
+}
+END_TEST
+
 /* ---- folders and files */
 
 static char dir[256];
@@ -338,7 +454,7 @@ START_TEST(test_foreign_files)
     } row[] = {{"GGUF...", "is a GGUF file; weights are read from safetensors files"},
                {"PK\3\4...", "is a PyTorch archive"},
                {"\x80\2...", "is a Python pickle"},
-               {"fmgg...", "is an RWKV ggml file"},
+               {"fmgg...", "not a ggmf file: 7 bytes"},
                {"{\"a\": 1}", "is JSON text"},
                {"", "not a llama2.c checkpoint: 0 bytes"},
                {"some words that are no weights at all", "not a llama2.c checkpoint: dim"}};
@@ -376,6 +492,10 @@ int main(void)
     tcase_add_test(l, test_llama2c_hostile);
     tcase_add_test(l, test_llama2c_messages);
     tcase_add_test(l, test_stories260k);
+    tcase_add_test(l, test_ggmf);
+    tcase_add_test(l, test_ggmf_truncated_everywhere);
+    tcase_add_test(l, test_ggmf_messages);
+    tcase_add_test(l, test_ggmf_twice);
     tcase_add_checked_fixture(f, setup, teardown);
     tcase_add_test(f, test_hf_folder);
     tcase_add_test(f, test_file_with_config);

@@ -53,7 +53,7 @@ START_TEST(test_json)
     ck_assert(get("rope_parameters.factor", NP_SET_NUM)->num == 8);
     ck_assert_str_eq(get("rope_parameters.deep.er", NP_SET_STR)->str, "x");
     ck_assert_ptr_null(np_settings_find(&s, "none"));
-    ck_assert_ptr_null(np_settings_find(&s, "names"));
+    ck_assert(get("names", NP_SET_NAMES)->n == 1 && strcmp(get("names", NP_SET_NAMES)->names[0], "a") == 0);
     ck_assert_ptr_null(np_settings_find(&s, "mixed"));
     ck_assert_ptr_null(np_settings_find(&s, "rope_parameters"));
     ck_assert_str_eq(get("n", NP_SET_NUM)->from, "config.json");

@@ -208,17 +208,23 @@ START_TEST(test_shapes)
     declare("b", 0, 4);
     declare("c.0", 1, 2);
     declare("ok", 0, 1);
+    declare("row", 1, 4);
+    declare("column", 0, 4);
     store("a", 3, 2);
-    store("b", 4, 1);
-    store("p.0", 0, 2);
+    store("b", 5, 1);
+    store("p.0", 0, 3);
     store("ok", 0, 1);
+    store("row", 4, 1); /* axes of one element change no place */
+    store("column", 4, 1);
     ck_assert_int_eq(attach(), NP_FAIL);
     ck_assert_int_eq(cx->nerrors, 3);
     expect_said(cx, NP_ERROR, "weight a is [2,3] in the model and [3,2] in w.safetensors");
-    expect_said(cx, NP_ERROR, "weight b is [4] in the model and [4,1] in w.safetensors");
-    expect_said(cx, NP_ERROR, "weight c.0 is [1,2] in the model and [2] in w.safetensors as p.0");
+    expect_said(cx, NP_ERROR, "weight b is [4] in the model and [5,1] in w.safetensors");
+    expect_said(cx, NP_ERROR, "weight c.0 is [1,2] in the model and [3] in w.safetensors as p.0");
     ck_assert_ptr_null(np_mod_weight(m.mod, "a")->data);
     ck_assert_ptr_nonnull(np_mod_weight(m.mod, "ok")->data);
+    ck_assert_ptr_nonnull(np_mod_weight(m.mod, "row")->data);
+    ck_assert_ptr_nonnull(np_mod_weight(m.mod, "column")->data);
 }
 END_TEST
 

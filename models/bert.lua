@@ -1,0 +1,62 @@
+-- BERT. Devlin et al. 2018: an encoder, every position sees every other; norms after the sums. `hidden` is the last layer, `logits` the guesses
+-- of its masked-language head where the checkpoint has one. Not generated step by step: a whole sequence at a time.
+-- Reads Hugging Face folders; the names there come with and without the prefix "bert.", and norms as weight and bias or gamma and beta.
+local norms = { "embeddings.LayerNorm", "encoder.layer.#.attention.output.LayerNorm", "encoder.layer.#.output.LayerNorm", "cls.predictions.transform.LayerNorm" }
+local maps = { "attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense", "intermediate.dense", "output.dense" }
+local list, names = {}, {}
+for _, n in ipairs { "word", "position", "token_type" } do list[#list + 1] = "embeddings." .. n .. "_embeddings.weight" end
+for _, n in ipairs(maps) do
+  list[#list + 1] = "encoder.layer.#." .. n .. ".weight"
+  list[#list + 1] = "encoder.layer.#." .. n .. ".bias"
+end
+for _, n in ipairs(norms) do
+  for new, old in pairs { weight = "gamma", bias = "beta" } do
+    names[n .. "." .. old] = n .. "." .. new
+    names["bert." .. n .. "." .. old] = n .. "." .. new
+    list[#list + 1] = n .. "." .. new
+  end
+end
+
+return model {
+  config = {
+    vocab = 256, dim = 64, hidden = 128, layers = range(2, 1, 1000), heads = 4, context = 512, types = 2, eps = 1e-12,
+    act = any_activation "gelu", position = choice("absolute"), is_decoder = choice(false), add_cross_attention = choice(false),
+    tied = function() return not has_weight("cls.predictions.decoder.weight") end,
+  },
+  keys = {
+    vocab = "vocab_size", dim = "hidden_size", hidden = "intermediate_size", layers = "num_hidden_layers", heads = "num_attention_heads",
+    context = "max_position_embeddings", types = "type_vocab_size", eps = "layer_norm_eps", act = "hidden_act",
+    position = "position_embedding_type", tied = "tie_word_embeddings",
+  },
+  names = merged(prefixed("bert.", "", list), names),
+  tokenizer = { kind = "file" },
+  context = "context",
+  build = function(c)
+    local T, Vo, D, F = axis "T", axis("vocab", c.vocab), axis("D", c.dim), axis("F", c.hidden)
+    local P, S, H, K, Kv = axis("positions", c.context), axis("types", c.types), axis("H", c.heads), axis("K", c.dim // c.heads), axis("Kv", c.dim // c.heads)
+    local act = activation(c.act)
+    local tokens, mask, types = input("tokens", { T }, int), input("mask", { T }, int, 1), input("types", { T }, int, 0)
+    local function real(_, J) return where(ne(mask:over(T, J), 0), 0, -1e30) end           -- padding counts for nothing; all padding: for the same
+    local embed = weight("embeddings.word_embeddings.weight", { Vo, D })
+    local x = gather(embed, tokens, Vo) + gather(weight("embeddings.position_embeddings.weight", { P, D }), pos(T), P)
+    x = x + gather(weight("embeddings.token_type_embeddings.weight", { S, D }), types, S)
+    x = layernorm(x, D, "embeddings.LayerNorm", c.eps)
+    for i = 0, c.layers - 1 do
+      scope("encoder.layer", i, function()
+        local function heads(name, k) return linear(x, D, D, "attention.self." .. name, true):split(D, { H, k }) end
+        local o = attention(heads("query", K), heads("key", K), heads("value", Kv), T, K, nil, { bias = given "mask" and real })
+        x = layernorm(x + linear(o:merge({ H, Kv }, D), D, D, "attention.output.dense", true), D, "attention.output.LayerNorm", c.eps)
+        local f = linear(act(linear(x, D, F, "intermediate.dense", true)), F, D, "output.dense", true)
+        x = layernorm(x + f, D, "output.LayerNorm", c.eps)
+      end)
+    end
+    local out = { hidden = x:as { T, D } }
+    if has_weight "cls.predictions.transform.dense.weight" then
+      local y = layernorm(act(linear(x, D, D, "cls.predictions.transform.dense", true)), D, "cls.predictions.transform.LayerNorm", c.eps)
+      local head = c.tied and embed or weight("cls.predictions.decoder.weight", { Vo, D })
+      local bias = has_weight "cls.predictions.decoder.bias" and "decoder.bias" or "bias"        -- two names of one, unless they are untied
+      out.logits = (dot(y, head, D) + weight("cls.predictions." .. bias, { Vo })):as { T, Vo }
+    end
+    return out
+  end,
+}

@@ -1,0 +1,50 @@
+-- Mamba-2. Dao and Gu 2024, figure 6: one projection, a short convolution over x, B and C, a scan with one decay for each head, a gated norm.
+-- Reads Hugging Face folders.
+return model {
+  config = {
+    vocab = 256, dim = 32, layers = range(2, 1, 1000), state = 16, heads = 4, head_dim = 16, groups = 1, conv = 4, eps = 1e-5,
+    act = any_activation "silu", use_bias = false, use_conv_bias = true, dt_limit = { 0, inf },
+    tied = function() return not has_weight("lm_head.weight") end,
+  },
+  keys = {
+    vocab = "vocab_size", dim = "hidden_size", layers = "num_hidden_layers", state = "state_size", heads = "num_heads", groups = "n_groups",
+    conv = "conv_kernel", eps = "layer_norm_epsilon", act = "hidden_act", dt_limit = "time_step_limit", tied = "tie_word_embeddings",
+  },
+  tokenizer = { kind = "file" },
+  build = function(c)
+    local inner, bc = c.heads * c.head_dim, c.groups * c.state
+    local T, Vo, E, D, X = axis "T", axis("vocab", c.vocab), axis("E", c.dim), axis("D", inner), axis("X", inner + 2 * bc)
+    local P, GK, K = axis("P", 2 * inner + 2 * bc + c.heads), axis("GK", bc), axis("K", c.state)
+    local H, G, R, V, Dg = axis("H", c.heads), axis("G", c.groups), axis("R", c.heads // c.groups), axis("V", c.head_dim), axis("D/groups", inner // c.groups)
+    local act, zero = activation(c.act), zeros { G, R, V, K }
+    local function mix(u)
+      local p = linear(u, E, P, "in_proj", c.use_bias)
+      local z, dt = p:slice(P, 0, inner, D), p:slice(P, 2 * inner + 2 * bc, c.heads, H)
+      local xbc = act(causal_conv(p:slice(P, inner, inner + 2 * bc, X), T, c.conv, "conv1d", c.use_conv_bias))
+      local x = xbc:slice(X, 0, inner, D):split(D, { G, R, V })
+      local Bt, Ct = xbc:slice(X, inner, bc, GK):split(GK, { G, K }), xbc:slice(X, inner + bc, bc, GK):split(GK, { G, K })
+      local d = softplus(dt + weight("dt_bias", { H }))
+      if c.dt_limit[1] > 0 then d = maximum(d, c.dt_limit[1]) end
+      if c.dt_limit[2] < inf then d = minimum(d, c.dt_limit[2]) end
+      local A, skip = -exp(weight("A_log", { H })):split(H, { G, R }), weight("D", { H }):split(H, { G, R })
+      d = d:split(H, { G, R })
+      local y = scan(T, { S = zero }, function(s)
+        local S = exp(d * A) * s.S + d * x * Bt
+        return dot(S, Ct, K), { S = S }
+      end)
+      y = (y + skip * x):merge({ G, R, V }, D) * silu(z)                    -- the gate first, then the norm, each group by itself
+      y = rms(y:split(D, { G, Dg }), Dg, c.eps):merge({ G, Dg }, D) * weight("norm.weight", { D })
+      return linear(y, D, E, "out_proj", c.use_bias)
+    end
+    local embed = weight("backbone.embeddings.weight", { Vo, E })
+    local x = gather(embed, input("tokens", { T }, int), Vo)
+    for i = 0, c.layers - 1 do
+      scope("backbone.layers", i, function()
+        local n = rmsnorm(x, E, "norm", c.eps)
+        scope("mixer", function() x = x + mix(n) end)
+      end)
+    end
+    local head = c.tied and embed or weight("lm_head.weight", { Vo, E })
+    return { logits = dot(rmsnorm(x, E, "backbone.norm_f", c.eps), head, E):as { T, Vo } }
+  end,
+}

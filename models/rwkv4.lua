@@ -1,0 +1,69 @@
+-- RWKV-4. Peng et al. 2023, eq. 11 to 19: each position mixes with the one before; a decaying weighted mean of values takes attention's place.
+-- Reads Hugging Face folders and ggmf files, which name tensors as the original does and hold -exp(time_decay) in place of time_decay.
+local names = { ["rwkv.embeddings.weight"] = "emb.weight", ["rwkv.ln_out.weight"] = "ln_out.weight", ["rwkv.ln_out.bias"] = "ln_out.bias" }
+local short = {
+  attention = { "att", "time_decay", "time_first", "time_mix_key", "time_mix_value", "time_mix_receptance", "key.weight", "value.weight", "receptance.weight", "output.weight" },
+  feed_forward = { "ffn", "time_mix_key", "time_mix_receptance", "key.weight", "value.weight", "receptance.weight" },
+  pre_ln = { "ln0", "weight", "bias" }, ln1 = { "ln1", "weight", "bias" }, ln2 = { "ln2", "weight", "bias" },
+}
+local letters = { time_mix_key = "time_mix_k", time_mix_value = "time_mix_v", time_mix_receptance = "time_mix_r" }
+for long, list in pairs(short) do
+  for i = 2, #list do names["rwkv.blocks.#." .. long .. "." .. list[i]] = "blocks.#." .. list[1] .. "." .. (letters[list[i]] or list[i]) end
+end
+
+return model {
+  config = {
+    vocab = 256, dim = 64, layers = range(2, 1, 1000), eps = 1e-5, checkpoint_format = "hf", rescale = 0,
+    inner = function(c) return c.dim end,
+    hidden = function(c) return (weight_shape "blocks.0.ffn.key.weight" or { 4 * c.dim })[1] end,
+    tied = function() return not has_weight("head.weight") end,
+  },
+  keys = {
+    vocab = "vocab_size", dim = "hidden_size", layers = "num_hidden_layers", inner = "attention_hidden_size", hidden = "intermediate_size",
+    eps = "layer_norm_epsilon", rescale = "rescale_every", tied = "tie_word_embeddings",
+  },
+  names = names,
+  serves = { "rwkv", { has = { "blocks.0.att.time_mix_k" }, lacks = { "blocks.0.att.ln_x.weight" } } },
+  tokenizer = { kind = "file" },
+  build = function(c)
+    local T, Vo, E, D, F = axis "T", axis("vocab", c.vocab), axis("E", c.dim), axis("D", c.inner), axis("F", c.hidden)
+    local zero, least = zeros { D }, full({ D }, -1e38)
+    local function mixed(x, name)                                            -- with the position before
+      local before = shift(x, T, 1)
+      return before + (x - before) * weight(name, { E })
+    end
+    local function attend(x)
+      local r = sigmoid(linear(mixed(x, "time_mix_r"), E, D, "receptance"))
+      local k, v = linear(mixed(x, "time_mix_k"), E, D, "key"), linear(mixed(x, "time_mix_v"), E, D, "value")
+      local w, u = weight("time_decay", { D }), weight("time_first", { D })
+      if c.checkpoint_format ~= "ggmf" then w = -exp(w) end
+      local o = scan(T, { num = zero, den = zero, max = least }, function(s) -- exponents stay below a running maximum
+        local m = maximum(s.max, u + k)
+        local old, new = exp(s.max - m), exp(u + k - m)
+        local o = (old * s.num + new * v) / (old * s.den + new)
+        local top = maximum(s.max + w, k)
+        old, new = exp(s.max + w - top), exp(k - top)
+        return o, { num = old * s.num + new * v, den = old * s.den + new, max = top }
+      end)
+      return linear(r * o, D, E, "output")
+    end
+    local function feed(x)
+      local r = sigmoid(linear(mixed(x, "time_mix_r"), E, E, "receptance"))
+      return r * linear(relu2(linear(mixed(x, "time_mix_k"), E, F, "key")), F, E, "value")
+    end
+    local embed = weight("emb.weight", { Vo, E })
+    local x = layernorm(gather(embed, input("tokens", { T }, int), Vo), E, "blocks.0.ln0", c.eps)
+    for i = 0, c.layers - 1 do
+      local halved = c.rescale > 0 and 2.0 ^ -(i // c.rescale) or 1        -- kept small for f16; only eps tells the difference
+      scope("blocks", i, function()
+        local n = layernorm(x, E, "ln1", c.eps)
+        scope("att", function() x = x + attend(n) * halved end)
+        n = layernorm(x, E, "ln2", c.eps)
+        scope("ffn", function() x = x + feed(n) * halved end)
+      end)
+      if c.rescale > 0 and (i + 1) % c.rescale == 0 then x = x / 2 end
+    end
+    local head = c.tied and embed or weight("head.weight", { Vo, E })
+    return { logits = dot(layernorm(x, E, "ln_out", 1e-5), head, E):as { T, Vo } }
+  end,
+}

@@ -1,0 +1,268 @@
+/* What stands around a scan goes into its body, so that it is computed for one
+ * step while that is in cache, and not by passes of its own over all steps.
+ * Takes whole-tensor ops before groups are formed; keeps the meaning.
+ *
+ *   x = f(a, b),  scan x ..         ->  scan a b ..  { .. f(a_t, b_t) .. }        before
+ *   y = scan ..,  z = g(y, c)       ->  z = scan .. c  { .. g(y_t, c_t) .. }      after
+ *
+ * Before: elementwise code whose element at step t is read by step t alone, and
+ * by nobody else. It must not be the epilogue of a sum (that is stored, whoever
+ * computes it), and if it is dear its rows must be as large as those of the
+ * scan's results, or tiles of the state would compute it again and again.
+ * After: elementwise code on outputs at their own step, if fewer tensors leave
+ * the scan then; what waits for a sum of its own is that sum's epilogue. */
+#include "fuse.h"
+#include "fuse_peel.h"
+
+#include <string.h>
+
+enum { OUTS = 64 };
+typedef struct plan { /* of one scan */
+    const np_node *scan;
+    int nouts, nexits;
+    const np_node *exit[OUTS]; /* what leaves it instead of outputs that nobody else wants */
+    bool dropped[OUTS];        /* those outputs */
+    signed char *axis;         /* by id: the axis of time, where a value is cut */
+    bool *inside;              /* by id: computed in the body now */
+    np_node *now;
+    int index[OUTS]; /* of the outputs that stay */
+} plan;
+typedef struct sink {
+    const np_fn *f;
+    np_arena mem;
+    const np_fuse *u; /* costs */
+    const bool *live;
+    int *uses, *left; /* by id: all operands that mention it; those not yet found to be inside */
+    plan **of;        /* by id of a scan */
+    plan **gone;      /* by id: outputs and what follows them, now inside of that scan */
+    bool any;
+} sink;
+
+static const np_block *block_of(const plan *p)
+{
+    return p->scan->in;
+}
+static bool is_dim_of(const np_node *x, int axis, const np_dim *n)
+{
+    return axis < x->type->rank && x->type->dim[axis] == n;
+}
+/* ---- after */
+static int output_of(const plan *p, const np_node *x)
+{
+    return x->op == NP_PICK && x->arg[0] == p->scan && x->attr[0]->k < p->nouts ? (int)x->attr[0]->k : -1;
+}
+/* Does x come from the scan, in whatever way? */
+static bool *dependents(sink *s, const plan *p)
+{
+    bool *from = np_arena_array(&s->mem, s->f->nnodes + 1, sizeof *from);
+    from[p->scan->id] = true;
+    for (const np_node *n = p->scan->next; n; n = n->next) {
+        for (int i = 0; i < n->nargs; i++) from[n->id] |= from[n->arg[i]->id];
+        from[n->id] |= n->body[0] != NULL; /* bodies are not looked into */
+    }
+    return from;
+}
+/* Can x be had before the scan? */
+static bool can_stand_before(const plan *p, const bool *from, const np_node *x)
+{
+    if (x->in != block_of(p) || x->id < p->scan->id) return true;
+    if (from[x->id]) return false;
+    for (int i = 0; i < x->nargs; i++)
+        if (!can_stand_before(p, from, x->arg[i])) return false;
+    return true;
+}
+static bool follows(sink *s, plan *p, const bool *from, const np_node *n)
+{
+    bool any = false;
+    if (!np_is_elem(n)) return false;
+    for (int i = 0; i < n->nargs; i++) {
+        const np_node *x = n->arg[i];
+        if (output_of(p, x) >= 0 || (p->inside[x->id] && from[x->id]))
+            any = true;
+        else if (from[x->id] || !can_stand_before(p, from, x) || np_is_sum(x) || np_fuse_ends_sum(s->uses, x))
+            return false;
+    }
+    return any && is_dim_of(n, 0, p->scan->attr[1]);
+}
+static int count_inside(sink *s, const plan *p, const np_node *x)
+{
+    int n = 0;
+    for (const np_node *m = p->scan->next; m; m = m->next)
+        for (int i = 0; i < m->nargs && s->live[m->id]; i++) n += m->arg[i] == x && p->inside[m->id];
+    return n;
+}
+static void find_after(sink *s, plan *p)
+{
+    const bool *from = dependents(s, p);
+    int dropped = 0;
+    for (const np_node *n = p->scan->next; n; n = n->next)
+        if (s->live[n->id] && follows(s, p, from, n)) p->inside[n->id] = true;
+    for (const np_node *n = p->scan->next; n; n = n->next) {
+        int i = output_of(p, n);
+        if (i >= 0 && s->live[n->id] && count_inside(s, p, n) == s->uses[n->id])
+            p->dropped[i] = true, dropped++;
+        if (!p->inside[n->id] || count_inside(s, p, n) == s->uses[n->id]) continue;
+        if (p->nexits < OUTS) p->exit[p->nexits] = n;
+        p->nexits++;
+    }
+    if (p->nexits > 0 && p->nexits <= dropped && p->nouts + p->nexits <= OUTS) return;
+    for (const np_node *n = p->scan->next; n; n = n->next) p->inside[n->id] = false;
+    memset(p->dropped, 0, sizeof p->dropped);
+    p->nexits = 0;
+}
+
+/* ---- before */
+static const np_dim *row(const plan *p, np_cx *cx, const np_type *t, int axis)
+{
+    (void)p;
+    return np_type_count(cx, np_type_without(cx, t, axis));
+}
+/* May a dear value be computed step by step, without being computed more often than now? */
+static bool is_wide(const plan *p, np_cx *cx, const np_node *x, int axis)
+{
+    for (int i = 0; i < p->nouts; i++)
+        if (!np_dim_le(cx, row(p, cx, np_result_type(p->scan, i), 0), row(p, cx, x->type, axis)))
+            return false;
+    return p->nouts > 0;
+}
+/* Is there something to compute in x, and not only values that move? */
+static bool computes(const sink *s, const plan *p, const np_node *x)
+{
+    while (!np_is_elem(x)) {
+        if (x->in != block_of(p) || s->uses[x->id] != 1 || x->nargs != 1 || np_is_sum(x) || x->body[0])
+            return false;
+        x = x->arg[0];
+    }
+    return x->in == block_of(p) && s->uses[x->id] == 1 && s->u->cost[x->id] > 0 &&
+           !np_fuse_ends_sum(s->uses, x);
+}
+static bool can_go_in(const sink *s, const plan *p, const np_node *x)
+{
+    int axis = p->axis[x->id];
+    if (axis < 0 || x->in != block_of(p) || np_is_leaf(x) || x->body[0] || s->left[x->id]) return false;
+    for (int i = 0; i < x->nargs; i++)
+        if (np_peel_operand(x, i, axis) == NP_PEEL_FAIL) return false;
+    if (!np_is_elem(x)) return x->nargs == 1 && !np_is_sum(x) && computes(s, p, x->arg[0]);
+    if (np_fuse_ends_sum(s->uses, x)) return false;
+    return s->u->cost[x->id] <= NP_FUSE_DEAR || is_wide(p, s->f->cx, x, axis);
+}
+static void want(sink *s, plan *p, const np_node *x, int axis)
+{
+    if (np_peel_uniform(x)) return;
+    s->left[x->id]--;
+    if (p->axis[x->id] == NP_PEEL_FAIL)
+        p->axis[x->id] = (signed char)axis;
+    else if (p->axis[x->id] != axis)
+        s->left[x->id] = INT32_MAX / 2; /* read in two ways: stays outside */
+}
+static void want_operands(sink *s, plan *p, const np_node *n, int axis)
+{
+    for (int i = 0; i < n->nargs; i++) want(s, p, n->arg[i], np_peel_operand(n, i, axis));
+}
+static bool find_before(sink *s, plan *p)
+{
+    bool any = p->nexits > 0;
+    int seq = (int)p->scan->attr[0]->k;
+    memcpy(s->left, s->uses, (s->f->nnodes + 1) * sizeof *s->left);
+    for (int i = 0; i < seq; i++) want(s, p, p->scan->arg[i], 0);
+    for (const np_node *n = p->scan->next; n; n = n->next)
+        for (int i = 0; i < n->nargs && p->inside[n->id]; i++)
+            if (!p->inside[n->arg[i]->id] && output_of(p, n->arg[i]) < 0) want(s, p, n->arg[i], 0);
+    for (const np_node *n = block_of(p)->last; n; n = n->prev) {
+        if (p->axis[n->id] == NP_PEEL_FAIL || !can_go_in(s, p, n)) continue;
+        p->inside[n->id] = any = true;
+        want_operands(s, p, n, p->axis[n->id]);
+    }
+    return any;
+}
+static void look_at(void *env, const np_node *scan)
+{
+    sink *s = env;
+    if (scan->op != NP_SCAN || !s->live[scan->id]) return;
+    plan *p = np_arena_alloc(&s->mem, sizeof *p);
+    *p = (plan){.scan = scan, .nouts = np_result_count(scan) - (scan->nargs - (int)scan->attr[0]->k)};
+    if (p->nouts > OUTS) return;
+    p->axis = np_arena_array(&s->mem, s->f->nnodes + 1, sizeof *p->axis);
+    memset(p->axis, NP_PEEL_FAIL, s->f->nnodes + 1);
+    p->inside = np_arena_array(&s->mem, s->f->nnodes + 1, sizeof *p->inside);
+    find_after(s, p);
+    if (!find_before(s, p)) return;
+    s->of[scan->id] = p;
+    s->any = true;
+    for (const np_node *n = scan->next; n; n = n->next) {
+        int i = output_of(p, n);
+        if (i >= 0 || p->inside[n->id]) s->gone[n->id] = p;
+    }
+}
+
+/* ---- the new scan */
+static np_node *rebuild(np_rw *rw, sink *s, plan *p, np_node *const *arg)
+{
+    np_build *b = rw->b;
+    const np_node *old = p->scan;
+    const np_block *body = old->body[0];
+    int seq = (int)old->attr[0]->k, nstates = old->nargs - seq, kept = 0, n = 0;
+    np_node **now = np_arena_array(&s->mem, (size_t)old->nargs + 1, sizeof *now), *yield[2 * OUTS];
+    np_peel peel = {.rw = rw, .inside = p->inside};
+    peel.done = np_arena_array(&s->mem, s->f->nnodes + 1, sizeof *peel.done);
+    for (int i = 0; i < seq; i++)
+        if (!p->inside[old->arg[i]->id]) now[kept++] = arg[i];
+    for (int i = seq; i < old->nargs; i++) now[kept + i - seq] = arg[i];
+    np_extra x = {.attr = {np_dim_const(b->cx, kept), old->attr[1], old->attr[2]}};
+    b->loc = old->loc;
+    p->now = np_build_open(b, NP_SCAN, kept + nstates, now, &x);
+    p->now->name = old->name;
+    peel.scan = p->now;
+    for (int i = 0; i < nstates; i++)
+        np_rewrite_set(rw, body->param[seq + i], p->now->body[0]->param[kept + i]);
+    for (int i = 0; i < seq; i++) {
+        np_node *row_now = np_peel_step(&peel, old->arg[i], 0);
+        if (!row_now->name) row_now->name = body->param[i]->name;
+        np_rewrite_set(rw, body->param[i], row_now);
+    }
+    np_rewrite_block(rw, body);
+    for (const np_node *e = old->next; e; e = e->next)
+        if (output_of(p, e) >= 0) peel.done[e->id] = np_rewrite_get(rw, body->last->arg[output_of(p, e)]);
+    for (int i = 0; i < p->nouts; i++) {
+        p->index[i] = n;
+        if (!p->dropped[i]) yield[n++] = np_rewrite_get(rw, body->last->arg[i]);
+    }
+    for (int i = 0; i < p->nexits; i++) yield[n++] = np_peel_step(&peel, p->exit[i], 0);
+    for (int i = 0; i < nstates; i++) yield[n++] = np_rewrite_get(rw, body->last->arg[p->nouts + i]);
+    return p->now = np_build_close(b, p->now, n, yield);
+}
+static np_node *move(np_rw *rw, const np_node *old, np_node *const *arg)
+{
+    sink *s = rw->env;
+    plan *p = old->op == NP_SCAN ? s->of[old->id] : old->op == NP_PICK ? s->of[old->arg[0]->id] : NULL;
+    if (p && old->op == NP_SCAN) return rebuild(rw, s, p, arg);
+    int stay = 0;
+    for (int i = 0; p && i < p->nouts; i++) stay += !p->dropped[i];
+    if (p) {
+        int i = (int)old->attr[0]->k;
+        if (i >= p->nouts) return np_build_result(rw->b, p->now, stay + p->nexits + i - p->nouts);
+        if (!p->dropped[i]) return np_build_result(rw->b, p->now, p->index[i]);
+        return np_build_num(rw->b, old->type, 0); /* nobody reads it any more */
+    }
+    p = s->gone[old->id];
+    if (!p) return NULL;
+    for (int i = 0; i < p->nouts; i++) stay += !p->dropped[i];
+    for (int i = 0; i < p->nexits; i++)
+        if (p->exit[i] == old) return np_build_result(rw->b, p->now, stay + i);
+    return np_build_num(rw->b, old->type, 0);
+}
+
+np_fn *np_fuse_sink(const np_fuse *u)
+{
+    const np_fn *f = u->f;
+    sink s = {.f = f, .u = u};
+    s.live = np_find_live(f, &s.mem);
+    s.uses = np_find_uses(f, &s.mem);
+    s.left = np_arena_array(&s.mem, f->nnodes + 1, sizeof *s.left);
+    s.of = np_arena_array(&s.mem, f->nnodes + 1, sizeof *s.of);
+    s.gone = np_arena_array(&s.mem, f->nnodes + 1, sizeof *s.gone);
+    np_fn_walk(f, look_at, &s);
+    np_fn *now = s.any ? np_rewrite(f, move, &s) : NULL;
+    np_arena_free(&s.mem);
+    return now;
+}
