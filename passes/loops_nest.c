@@ -16,7 +16,9 @@ typedef struct nest {
     int64_t width;               /* of its lanes */
     int lane;                    /* the variable that counts them */
     int var[NP_MAXCLASSES];
-    np_node *loop[NP_MAXCLASSES + 1];
+    np_node *loop[NP_MAXCLASSES + 2]; /* and the branch that ends the one at `until` */
+    int until;                        /* class that runs to the running step only; -1: none */
+    int beyond;                       /* and how much further */
     int nloops;
     np_root *root[NP_MAXROOTS];
     int nroots;
@@ -100,10 +102,21 @@ static void open_class(nest *m, int i)
     }
     m->lane = v;
     open_loop(m, v);
+    if (m->order[i] != m->until) return;
+    np_node *end = np_loops_op2(l, NP_ADD, l->time[s->scan->id], np_loops_int(l, m->beyond));
+    m->loop[m->nloops] = np_loops_open_until(l, m->loop[m->nloops - 1], end);
+    m->nloops++;
+    l->item = l->b->at; /* what it loads is loaded inside */
 }
 static void close_loops(nest *m, int left)
 {
-    while (m->nloops > left) np_loops_close(m->s->l, m->loop[--m->nloops]);
+    while (m->nloops > left) {
+        np_node *n = m->loop[--m->nloops];
+        if (n->op == NP_COND)
+            np_loops_close_until(m->s->l, n);
+        else
+            np_loops_close(m->s->l, n);
+    }
 }
 /* The index of each class, in the nest. */
 static void set_indices(nest *m, const np_ix **ix)
@@ -172,7 +185,7 @@ static void start_sums(nest *m)
         r->lane_sum = is_lane_sum(m, r) && m->width > 1 && begins(m, r) >= 0;
         np_loops_begin_item(s->l);
         r->acc = np_steps_local(s, r->x, r->axis, r->lane_sum ? "sum" : "acc");
-        if (!r->lane_sum) fill(s, r);
+        if (!r->lane_sum || m->until >= 0) fill(s, r);
     }
 }
 static np_node *term(nest *m, const np_root *r, const np_ix *const *ix)
@@ -265,6 +278,20 @@ static void element(nest *m, np_node *const *acc, const np_ix *const *ix)
         }
     }
 }
+/* Where every root of the nest ends at the running step, so does the loop, unless its lanes run there. */
+static void find_until(nest *m)
+{
+    m->until = -1;
+    for (int i = 0; i < m->nroots; i++) {
+        int beyond = 0, c = np_steps_row_end(m->s, m->root[i], &beyond);
+        if (c < 0 || (i > 0 && c != m->until) || !(m->set >> c & 1) || c == m->order[m->n - 1]) {
+            m->until = -1;
+            return;
+        }
+        m->until = c;
+        if (beyond > m->beyond) m->beyond = beyond;
+    }
+}
 static void keep_results(nest *m)
 {
     np_steps *s = m->s;
@@ -287,6 +314,7 @@ static void write(nest *m)
     m->lane = 0;
     order_classes(m);
     choose_lanes(m);
+    find_until(m);
     start_sums(m);
     for (int i = 0; i < m->nroots; i++)
         if (m->root[i]->kind == NP_ROOT_TEMP)
@@ -298,6 +326,8 @@ static void write(nest *m)
         open_class(m, i);
     }
     set_indices(m, ix);
+    for (int i = 0; i < m->nroots; i++) /* they are in a nest of their own set */
+        if (m->root[i]->alone) ix[m->root[i]->alone - 1] = np_loops_ix_node(s->l, s->l->time[s->scan->id], 0);
     element(m, acc, ix);
     for (int i = m->n - 1; i >= 0; i--) {
         close_loops(m, behind[i]);
@@ -336,7 +366,7 @@ void np_steps_pass(np_steps *s, int pass)
 void np_steps_copy(np_steps *s, const np_node *x, const int *axis, const np_spot *from, const np_spot *to)
 {
     np_lower *l = s->l;
-    nest m = {.s = s, .width = 1};
+    nest m = {.s = s, .width = 1, .until = -1};
     const np_ix *ix[NP_MAXCLASSES], *at[NP_RANK];
     for (int k = 0; k < x->type->rank; k++)
         if (axis[k] >= 0 && !is_outside(s, axis[k])) m.set |= (uint64_t)1 << axis[k];

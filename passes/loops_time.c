@@ -22,220 +22,7 @@
 
 #include <string.h>
 
-enum { UNSEEN, COLD, HOT, SLOTS = NP_RANK + NP_MAXLETTERS, TILE_BYTES = 32 * 1024, FEWEST = 16 };
-
-/* ---- through groups */
-const np_node *np_steps_through(np_lower *l, const np_node *x)
-{
-    while (!np_loops_find(l, x)) {
-        const np_node *g = x->op == NP_PICK ? x->arg[0] : x;
-        if (g->op != NP_GROUP) break;
-        x = g->body[0]->last->arg[x->op == NP_PICK ? x->attr[0]->k : 0];
-    }
-    return x;
-}
-static const np_node *operand(const np_steps *s, const np_node *x, int i)
-{
-    return np_steps_through(s->l, x->arg[i]);
-}
-static bool inside(const np_steps *s, const np_node *x)
-{
-    return np_block_encloses(s->body, x->in);
-}
-bool np_steps_hot(const np_steps *s, const np_node *x)
-{
-    return s->mark[x->id] == HOT;
-}
-int np_steps_letters(const np_node *x, char *letter)
-{
-    int n = 0;
-    if (x->op == NP_REDUCE) {
-        letter[0] = 0;
-        return 1;
-    }
-    for (const char *p = x->sym; *p != '-'; p++)
-        if (*p != ',' && !memchr(letter, *p, (size_t)n) && n < NP_MAXLETTERS) letter[n++] = *p;
-    return n;
-}
-
-/* ---- classes: which axes have one index */
-static int *link_of(const np_steps *s, const np_node *x, int axis)
-{
-    return &s->link[(size_t)x->id * SLOTS + (size_t)axis];
-}
-static int find(const np_steps *s, int i)
-{
-    while (s->link[i] != i) i = s->link[i] = s->link[s->link[i]];
-    return i;
-}
-static void join(np_steps *s, const np_node *x, int i, const np_node *y, int j)
-{
-    int a = find(s, (int)(link_of(s, x, i) - s->link)), b = find(s, (int)(link_of(s, y, j) - s->link));
-    s->link[a] = b;
-}
-static void join_contraction(np_steps *s, const np_node *x)
-{
-    const char *comma = strchr(x->sym, ','), *out = strstr(x->sym, "->") + 2;
-    char letter[NP_MAXLETTERS];
-    int n = np_steps_letters(x, letter);
-    for (int i = 0; i < n; i++) {
-        const char *p = strchr(out, letter[i]);
-        if (p) join(s, x, NP_RANK + i, x, (int)(p - out));
-        for (int o = 0; o < 2; o++) {
-            const np_node *y = operand(s, x, o);
-            p = memchr(o ? comma + 1 : x->sym, letter[i], (size_t)y->type->rank);
-            if (p && np_steps_hot(s, y)) join(s, x, NP_RANK + i, y, (int)(p - (o ? comma + 1 : x->sym)));
-        }
-    }
-}
-/* Joins the axes of x with those of its operands; false: indices are not the same element for element. */
-static bool join_operands(np_steps *s, const np_node *x)
-{
-    int rank = x->type->rank, k = x->attr[0] ? (int)x->attr[0]->k : 0;
-    bool any = false;
-    for (int o = 0; o < x->nargs; o++) any |= np_steps_hot(s, operand(s, x, o));
-    if (!any) return true;
-    if (x->op == NP_CONTRACT) {
-        join_contraction(s, x);
-        return true;
-    }
-    const np_node *y = operand(s, x, 0);
-    const char *out = x->op == NP_PERMUTE ? strstr(x->sym, "->") + 2 : NULL;
-    switch (x->op) {
-    case NP_EXPAND:
-        for (int i = 0; i < rank; i++)
-            if (i != k) join(s, x, i, y, i < k ? i : i - 1);
-        return true;
-    case NP_PERMUTE:
-        for (int i = 0; i < rank; i++) join(s, x, i, y, (int)(strchr(x->sym, out[i]) - x->sym));
-        return true;
-    case NP_REDUCE:
-        for (int i = 0; i <= rank; i++) join(s, y, i, x, i == k ? NP_RANK : i < k ? i : i - 1);
-        return true;
-    default: break;
-    }
-    if (!np_is_elem(x)) return false;
-    for (int o = 0; o < x->nargs; o++)
-        for (int i = 0; i < rank && np_steps_hot(s, operand(s, x, o)); i++)
-            join(s, x, i, operand(s, x, o), i);
-    return true;
-}
-/* Walks what a value is made of. False: not for us. */
-static bool visit(np_steps *s, const np_node *x)
-{
-    if (s->mark[x->id]) return true;
-    bool hot = s->yields[x->id], timed = false;
-    int level = 0;
-    if (x->op == NP_SCAN || x->op == NP_COND || x->op == NP_PICK) return !inside(s, x);
-    if (x->op == NP_PARAM && x->in == s->body) {
-        int i = 0;
-        while (s->body->param[i] != x) i++;
-        hot |= i >= s->seq;
-        timed = true;
-    } else if (inside(s, x)) {
-        for (int i = 0; i < x->nargs; i++) {
-            const np_node *y = operand(s, x, i);
-            if (!visit(s, y)) return false;
-            hot |= np_steps_hot(s, y);
-            timed |= s->timed[y->id];
-            int after = s->level[y->id];
-            if (after > level) level = after;
-        }
-        level += hot && np_is_sum(x);
-    }
-    s->mark[x->id] = hot ? HOT : COLD;
-    s->timed[x->id] = timed;
-    s->level[x->id] = level;
-    return !hot || !inside(s, x) || join_operands(s, x);
-}
-static int class_at(const np_steps *s, const np_node *x, int axis, const np_dim *n)
-{
-    if (np_dim_is(n, 1)) return -1;
-    int root = find(s, (int)(link_of(s, x, axis) - s->link));
-    for (int c = 0; c < s->nclasses; c++)
-        if (s->slot[c] == root) return c;
-    return -2;
-}
-static int class_made(np_steps *s, const np_node *x, int axis, const np_dim *n)
-{
-    int c = class_at(s, x, axis, n);
-    if (c != -2 || s->nclasses == NP_MAXCLASSES) return c;
-    s->slot[s->nclasses] = find(s, (int)(link_of(s, x, axis) - s->link));
-    s->class[s->nclasses] = (np_class){.n = n, .place = NP_RANK};
-    return s->nclasses++;
-}
-int np_steps_class(const np_steps *s, const np_node *x, int axis)
-{
-    return class_at(s, x, axis, x->type->dim[axis]);
-}
-static const np_dim *letter_dim(const np_node *x, int i)
-{
-    if (x->op == NP_REDUCE) return x->arg[0]->type->dim[x->attr[0]->k];
-    char letter[NP_MAXLETTERS];
-    np_steps_letters(x, letter);
-    const char *comma = strchr(x->sym, ','), *p = memchr(x->sym, letter[i], (size_t)(comma - x->sym));
-    return p ? x->arg[0]->type->dim[p - x->sym] : x->arg[1]->type->dim[strchr(comma, letter[i]) - comma - 1];
-}
-int np_steps_letter(const np_steps *s, const np_node *x, int i)
-{
-    return class_at(s, x, NP_RANK + i, letter_dim(x, i));
-}
-/* Gives every axis of x its class; false: two axes would have the same index. */
-static bool classify(np_steps *s, const np_node *x)
-{
-    uint64_t set = 0;
-    for (int k = 0; k < x->type->rank; k++) {
-        int c = class_made(s, x, k, x->type->dim[k]);
-        if (c == -2 || (c >= 0 && (set >> c & 1))) return false;
-        if (c >= 0) set |= (uint64_t)1 << c;
-    }
-    if (!np_is_sum(x)) return true;
-    char letter[NP_MAXLETTERS];
-    for (int i = 0, n = np_steps_letters(x, letter); i < n; i++) {
-        if (x->op == NP_CONTRACT && strchr(strchr(x->sym, '>'), letter[i])) continue;
-        int c = class_made(s, x, NP_RANK + i, letter_dim(x, i));
-        if (c == -2 || (c >= 0 && (set >> c & 1))) return false;
-        if (c < 0) continue;
-        set |= (uint64_t)1 << c;
-        s->class[c].summed = true;
-    }
-    return true;
-}
-static bool classify_all(np_steps *s, const np_block *b)
-{
-    for (const np_node *n = b->first; n; n = n->next) {
-        if (np_steps_hot(s, n) && !classify(s, n)) return false;
-        if (n->body[0] && !classify_all(s, n->body[0])) return false;
-    }
-    return true;
-}
-static const np_node *state(const np_steps *s, int i)
-{
-    return s->body->param[s->seq + i];
-}
-static const np_node *yielded(const np_steps *s, int i)
-{
-    return np_steps_through(s->l, s->body->last->arg[i]);
-}
-static bool find_classes(np_steps *s)
-{
-    uint32_t n = s->l->old->nnodes + 1;
-    s->link = np_arena_array(&s->l->mem, (size_t)n * SLOTS, sizeof *s->link);
-    for (int i = 0; i < (int)(n * SLOTS); i++) s->link[i] = i;
-    for (int i = 0; i < s->nouts + s->nstates; i++) s->yields[yielded(s, i)->id] = true;
-    for (int i = 0; i < s->nstates; i++)
-        if (!visit(s, state(s, i))) return false;
-    for (int i = 0; i < s->nouts + s->nstates; i++)
-        if (!visit(s, yielded(s, i))) return false;
-    for (int i = 0; i < s->nstates; i++)
-        for (int k = 0; k < state(s, i)->type->rank; k++)
-            join(s, state(s, i), k, yielded(s, s->nouts + i), k);
-    for (int i = 0; i < s->nstates; i++)
-        if (!classify(s, state(s, i))) return false;
-    for (int i = 0; i < s->nouts + s->nstates; i++)
-        if (!classify(s, yielded(s, i))) return false;
-    return classify_all(s, s->body);
-}
+enum { TILE_BYTES = 32 * 1024, FEWEST = 16, MANY = 256 };
 
 /* ---- around time */
 static bool has_class(const np_steps *s, const np_node *x, int c)
@@ -261,9 +48,9 @@ static int64_t volume(const np_steps *s, const np_node *x)
 }
 static const np_node *largest_state(const np_steps *s)
 {
-    const np_node *x = state(s, 0);
+    const np_node *x = np_steps_state(s, 0);
     for (int i = 1; i < s->nstates; i++)
-        if (volume(s, state(s, i)) > volume(s, x)) x = state(s, i);
+        if (volume(s, np_steps_state(s, i)) > volume(s, x)) x = np_steps_state(s, i);
     return x;
 }
 /* Lanes: the last axis of the states if it runs around time or there is one step only; else the longest axis that does. */
@@ -288,7 +75,7 @@ static void choose_width(np_steps *s)
     int64_t bytes = 0;
     if (s->lane < 0) return;
     for (int i = 0; i < s->nstates; i++)
-        bytes += volume(s, state(s, i)) * np_dtype_size(state(s, i)->type->dtype);
+        bytes += volume(s, np_steps_state(s, i)) * np_dtype_size(np_steps_state(s, i)->type->dtype);
     s->width = s->l->k->lanes;
     while (s->width > FEWEST && s->width * bytes > TILE_BYTES) s->width /= 2;
     if (s->width > count(s->class[s->lane].n)) s->width = count(s->class[s->lane].n);
@@ -299,7 +86,7 @@ static bool choose_outside(np_steps *s)
     for (int c = 0; c < s->nclasses; c++) {
         np_class *k = &s->class[c];
         k->outside = !k->summed;
-        for (int i = 0; i < s->nstates; i++) k->outside &= has_class(s, state(s, i), c);
+        for (int i = 0; i < s->nstates; i++) k->outside &= has_class(s, np_steps_state(s, i), c);
         if (!k->outside && !np_dim_int(k->n, &n)) return false;
     }
     const np_node *big = largest_state(s);
@@ -347,12 +134,15 @@ static bool find_roots(np_steps *s)
 {
     if (!add_sums(s, s->body)) return false;
     for (int i = 0; i < s->nouts + s->nstates; i++) {
-        const np_node *y = yielded(s, i);
-        bool keeps = i >= s->nouts && y == state(s, i - s->nouts);
+        const np_node *y = np_steps_yielded(s, i);
+        bool keeps = i >= s->nouts && y == np_steps_state(s, i - s->nouts);
         if (s->nroots == NP_MAXROOTS) return false;
         if (keeps) continue;
         np_root *r = add_root(s, i < s->nouts ? NP_ROOT_OUT : NP_ROOT_STATE, y, s->level[y->id]);
         r->which = i < s->nouts ? i : i - s->nouts;
+        const np_row *row = i < s->nouts ? NULL : &s->row[r->which];
+        if (row && row->class >= 0 && row->class != s->lane && row->alone)
+            r->set &= ~((uint64_t)1 << row->class), r->alone = row->class + 1;
     }
     uint64_t outside = outside_set(s);
     for (int i = 0; i < s->nroots; i++) s->root[i].set &= ~outside, s->root[i].sum &= ~outside;
@@ -384,10 +174,10 @@ static bool is_dear(const np_node *x)
 }
 static bool computes(np_steps *s, const np_node *x, bool dear)
 {
-    if (!inside(s, x) || np_loops_find(s->l, x) || x->op == NP_PARAM) return false;
+    if (!np_steps_inside(s, x) || np_loops_find(s->l, x) || x->op == NP_PARAM) return false;
     if (dear ? is_dear(x) : np_is_elem(x) || np_is_sum(x)) return true;
     for (int i = 0; i < x->nargs; i++)
-        if (computes(s, operand(s, x, i), dear)) return true;
+        if (computes(s, np_steps_operand(s, x, i), dear)) return true;
     return false;
 }
 static bool moves_only(const np_node *x)
@@ -439,30 +229,30 @@ static void spread_below(np_steps *s, const np_node *x)
 {
     if (s->spread[x->id] || np_steps_hot(s, x)) return;
     s->spread[x->id] = true;
-    for (int i = 0; i < x->nargs && inside(s, x); i++) spread_below(s, operand(s, x, i));
+    for (int i = 0; i < x->nargs && np_steps_inside(s, x); i++) spread_below(s, np_steps_operand(s, x, i));
 }
 static void keep_below(np_steps *s, const np_node *x, const int *axis, uint64_t set, bool root);
 static void keep_operands(np_steps *s, const np_node *x, const int *axis, uint64_t set)
 {
     int to[NP_RANK], k = x->attr[0] && x->nargs ? (int)x->attr[0]->k : 0;
     if (!np_steps_hot(s, x) && !np_is_elem(x) && !moves_only(x))
-        for (int i = 0; i < x->nargs; i++) spread_below(s, operand(s, x, i));
+        for (int i = 0; i < x->nargs; i++) spread_below(s, np_steps_operand(s, x, i));
     if (np_is_elem(x))
-        for (int i = 0; i < x->nargs; i++) keep_below(s, operand(s, x, i), axis, set, false);
+        for (int i = 0; i < x->nargs; i++) keep_below(s, np_steps_operand(s, x, i), axis, set, false);
     if (x->op == NP_EXPAND) {
         for (int i = 0, n = 0; i < x->type->rank; i++)
             if (i != k) to[n++] = axis[i];
-        keep_below(s, operand(s, x, 0), to, set, false);
+        keep_below(s, np_steps_operand(s, x, 0), to, set, false);
     }
     if (x->op == NP_PERMUTE) {
         const char *out = strstr(x->sym, "->") + 2;
         for (int i = 0; i < x->type->rank; i++) to[strchr(x->sym, out[i]) - x->sym] = axis[i];
-        keep_below(s, operand(s, x, 0), to, set, false);
+        keep_below(s, np_steps_operand(s, x, 0), to, set, false);
     }
     if (x->op == NP_REDUCE && np_steps_hot(s, x)) {
         for (int i = 0; i <= x->type->rank; i++)
             to[i] = i == k ? np_steps_letter(s, x, 0) : axis[i < k ? i : i - 1];
-        keep_below(s, operand(s, x, 0), to, set, false);
+        keep_below(s, np_steps_operand(s, x, 0), to, set, false);
     }
     if (x->op == NP_CONTRACT && np_steps_hot(s, x)) {
         const char *comma = strchr(x->sym, ',');
@@ -473,7 +263,7 @@ static void keep_operands(np_steps *s, const np_node *x, const int *axis, uint64
                 const char *p = memchr(letter, o ? comma[1 + i] : x->sym[i], (size_t)n);
                 to[i] = np_steps_letter(s, x, (int)(p - letter));
             }
-            keep_below(s, operand(s, x, o), to, set, false);
+            keep_below(s, np_steps_operand(s, x, o), to, set, false);
         }
     }
 }
@@ -483,7 +273,7 @@ static void keep_below(np_steps *s, const np_node *x, const int *axis, uint64_t 
     if (!root && np_steps_hot(s, x) && (np_is_sum(x) || x->op == NP_PARAM)) return;
     if (!root && is_kept(s, x, axis, set, &pass) && add_temp(s, x, axis, pass))
         return; /* its own nest asks again */
-    if (inside(s, x) && !np_loops_find(s->l, x)) keep_operands(s, x, axis, set);
+    if (np_steps_inside(s, x) && !np_loops_find(s->l, x)) keep_operands(s, x, axis, set);
 }
 static void find_temps(np_steps *s)
 {
@@ -504,14 +294,15 @@ static void find_temps(np_steps *s)
 static bool read_late(np_steps *s, const np_node *x, const np_root *r, bool top)
 {
     bool moved = false;
-    if (!np_steps_hot(s, x) || (!top && np_is_sum(x))) return false;
+    if (!np_steps_hot(s, x) || (np_is_sum(x) && !(top && r->kind == NP_ROOT_SUM))) return false;
     for (int i = 0; i < s->nroots && !top; i++)
         if (s->root[i].kind == NP_ROOT_TEMP && s->root[i].x == x) return false;
     for (int i = 0; i < s->nstates && !top; i++) /* it can be loaded when it was stored */
-        if (yielded(s, s->nouts + i) == x && x->op != NP_PARAM && r->pass > s->store[i]) return false;
+        if (np_steps_yielded(s, s->nouts + i) == x && x->op != NP_PARAM && r->pass > s->store[i])
+            return false;
     if (x->op == NP_PARAM) {
         for (int i = 0; i < s->nstates; i++) {
-            if (state(s, i) != x) continue;
+            if (np_steps_state(s, i) != x) continue;
             int need = r->pass;
             for (int j = 0; j < s->nroots; j++) { /* another nest of the pass: the state is stored after it */
                 const np_root *q = &s->root[j];
@@ -521,7 +312,8 @@ static bool read_late(np_steps *s, const np_node *x, const np_root *r, bool top)
         }
         return moved;
     }
-    for (int i = 0; i < x->nargs && inside(s, x); i++) moved |= read_late(s, operand(s, x, i), r, false);
+    for (int i = 0; i < x->nargs && np_steps_inside(s, x); i++)
+        moved |= read_late(s, np_steps_operand(s, x, i), r, false);
     return moved;
 }
 static void find_passes(np_steps *s)
@@ -544,17 +336,28 @@ static void find_passes(np_steps *s)
 }
 
 /* ---- the code */
+/* Is the tile all of a state that no registers hold? Then it needs no array of its own. */
+static bool stays_home(const np_steps *s, const np_node *x, const int *axis)
+{
+    int64_t n = 1;
+    for (int k = 0; k < x->type->rank; k++) {
+        const np_class *c = axis[k] < 0 ? NULL : &s->class[axis[k]];
+        if (c && c->outside && (axis[k] != s->lane || s->width < count(c->n))) return false;
+        if (n <= MANY) n *= count(x->type->dim[k]);
+    }
+    return n > MANY;
+}
 /* Where state i lies while time runs: in place for one step, else in an array of the tile. */
 static void load_state(np_steps *s, int i)
 {
-    const np_node *init = s->scan->arg[s->seq + i], *x = state(s, i);
+    const np_node *init = s->scan->arg[s->seq + i], *x = np_steps_state(s, i);
     np_spot *home = np_loops_slot(s->l, s->scan, s->nouts + i);
     const np_spot *from = np_loops_find(s->l, init);
     int axis[NP_RANK];
     for (int k = 0; k < x->type->rank; k++) axis[k] = np_steps_class(s, x, k);
     s->state[i] = *home;
-    if (!s->once) s->state[i] = np_steps_local(s, x, axis, x->name);
-    if (s->once && from)
+    if (!s->once && !stays_home(s, x, axis)) s->state[i] = np_steps_local(s, x, axis, x->name);
+    if (from && (s->once || np_loops_same_spot(from, &s->state[i])))
         *np_loops_slot(s->l, x, 0) = *from;
     else {
         np_steps_copy(s, init, axis, NULL, &s->state[i]);
@@ -563,10 +366,10 @@ static void load_state(np_steps *s, int i)
 }
 static void store_state(np_steps *s, int i)
 {
-    const np_node *x = state(s, i);
+    const np_node *x = np_steps_state(s, i);
     int axis[NP_RANK];
     for (int k = 0; k < x->type->rank; k++) axis[k] = np_steps_class(s, x, k);
-    bool keeps = yielded(s, s->nouts + i) == x;
+    bool keeps = np_steps_yielded(s, s->nouts + i) == x;
     const np_spot *now = keeps ? np_loops_slot(s->l, x, 0) : &s->state[i],
                   *home = np_loops_slot(s->l, s->scan, s->nouts + i);
     if (!np_loops_same_spot(now, home)) np_steps_copy(s, x, axis, now, home);
@@ -596,7 +399,7 @@ static void tile(np_steps *s)
     for (int p = 0; p < s->npasses; p++) np_steps_pass(s, p);
     if (loop) np_loops_close(l, loop);
     for (int i = 0; i < s->nstates; i++) store_state(s, i);
-    for (int i = 0; i < s->nstates; i++) *np_loops_slot(l, state(s, i), 0) = (np_spot){0};
+    for (int i = 0; i < s->nstates; i++) *np_loops_slot(l, np_steps_state(s, i), 0) = (np_spot){0};
     for (int i = s->nroots - 1; i >= 0; i--) l->slot[s->root[i].x->id] = s->root[i].was;
 }
 /* Loops over classes c.. that are outside, then over blocks of lanes. */
@@ -651,7 +454,10 @@ bool np_loops_time(np_lower *l, const np_node *scan)
     s.store = np_arena_array(&l->mem, (size_t)s.nstates, sizeof *s.store);
     s.state = np_arena_array(&l->mem, (size_t)s.nstates, sizeof *s.state);
     s.out = np_arena_array(&l->mem, (size_t)s.nouts + 1, sizeof *s.out);
-    if (!find_classes(&s) || !choose_outside(&s) || !find_roots(&s)) return false;
+    s.row = np_arena_array(&l->mem, (size_t)s.nstates, sizeof *s.row);
+    if (!np_steps_classes(&s) || !choose_outside(&s)) return false;
+    np_steps_rows(&s);
+    if (!find_roots(&s)) return false;
     find_temps(&s);
     find_passes(&s);
     around(&s, 0);

@@ -24,11 +24,16 @@ typedef struct np_root {
     int axis[NP_RANK]; /* class of each axis of x, -1: it has one index */
     uint64_t set;      /* loops of its nest, by class */
     uint64_t sum;      /* those over which it adds up */
+    int alone;         /* 1 + the class of which it writes the running step's row alone; 0: none */
     bool lane_sum;     /* lanes are parts of it: chosen when its nest is written */
     np_spot acc;       /* its accumulators, then the sum */
     np_spot was;       /* where x lies outside the scan */
     np_node *value;    /* in the nest being written */
 } np_root;
+typedef struct np_row { /* of a state that gets one row at each step */
+    int class;          /* of its rows; -1: it is none of these */
+    bool alone;         /* the other rows stay as they are */
+} np_row;
 typedef struct np_steps {
     np_lower *l;
     const np_node *scan;
@@ -48,17 +53,27 @@ typedef struct np_steps {
     int nroots, npasses;
     np_root root[NP_MAXROOTS];
     int *store;           /* by state: the pass in which it is stored */
+    np_row *row;          /* by state */
     np_spot *state, *out; /* where states and outputs lie in the code being written */
 } np_steps;
 
-/* ---- loops_time.c: classes, roots, passes. */
+/* ---- loops_class.c */
 const np_node *np_steps_through(np_lower *l,
-                                const np_node *x);      /* groups that are not stored, to what they yield */
+                                const np_node *x); /* groups that are not stored, to what they yield */
+const np_node *np_steps_operand(const np_steps *s, const np_node *x, int i);
+bool np_steps_inside(const np_steps *s, const np_node *x);
+const np_node *np_steps_state(const np_steps *s, int i);   /* the parameter */
+const np_node *np_steps_yielded(const np_steps *s, int i); /* outputs, then next states */
+bool np_steps_classes(np_steps *s);                     /* finds them; false: the body is none of that kind */
 bool np_steps_hot(const np_steps *s, const np_node *x); /* comes from a state */
 int np_steps_class(const np_steps *s, const np_node *x, int axis);
 int np_steps_letter(const np_steps *s, const np_node *x,
                     int i); /* class of a letter (contraction) or the axis (reduction) */
 int np_steps_letters(const np_node *x, char *letter); /* the letters of a sum; how many */
+/* ---- loops_row.c: states of which one row is written at each step. */
+void np_steps_rows(np_steps *s);
+/* The class that root r runs along only to the running step and `beyond` further; -1: none. */
+int np_steps_row_end(const np_steps *s, const np_root *r, int *beyond);
 /* ---- loops_nest.c: the nests of one pass (-1: what is computed before time). */
 void np_steps_pass(np_steps *s, int pass);
 /* The tile's part of x from where it is computed, or to `to`, as loops. */

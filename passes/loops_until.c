@@ -101,9 +101,11 @@ bool np_loops_until(np_lower *l, const np_sum *s, np_until *out)
 {
     const np_ix *j = s->n == 1 ? np_loops_ix(l, s->var[0]) : NULL;
     if (!j || j->kind != NP_IX_VAR || np_loops_sum_op(s->x) != NP_ADD) return false;
-    for (int o = 0; o < s->x->nargs; o++)
-        if (find(l, s->x->arg[o], o ? s->b : s->a, j, 0, out)) return true;
-    return false;
+    bool was = l->planning, found = false;
+    l->planning = true; /* no code for indices that are only looked at */
+    for (int o = 0; o < s->x->nargs && !found; o++) found = find(l, s->x->arg[o], o ? s->b : s->a, j, 0, out);
+    l->planning = was;
+    return found && !(out->ix->kind == NP_IX_NODE && !out->ix->node);
 }
 np_node *np_loops_until_at(np_lower *l, const np_until *u)
 {

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGN = 64, LOCAL_BYTES = 32 * 1024 };
+enum { ALIGN = 64, LOCAL_BYTES = 32 * 1024, SMALL_BYTES = 512 }; /* small ones may be registers: always local */
 static const int64_t MOST_BYTES = (int64_t)1 << 46; /* what a process can address, about */
 typedef struct span {
     const np_node *buf;
@@ -48,7 +48,7 @@ static void found(plan *p, const np_node *n, bool inside)
 {
     int64_t bytes = bytes_of(p->cx, n->type);
     span s = {.buf = n, .bytes = bytes, .at = -1, .first = inside ? p->now : -1, .last = inside ? p->now : -1};
-    if (inside && is_constant(n->type) && p->locals + bytes <= LOCAL_BYTES) s.local = true, s.at = -2, p->locals += bytes;
+    if (inside && is_constant(n->type) && (bytes <= SMALL_BYTES || p->locals + bytes <= LOCAL_BYTES)) s.local = true, s.at = -2, p->locals += bytes;
     p->of[n->id] = p->n;
     p->s[p->n++] = s;
 }
