@@ -20,7 +20,7 @@
 
 enum {
     KEYS = 64,    /* of a block */
-    QUERIES = 64, /* of a block: rows, all axes that are not cut included */
+    QUERIES = 64, /* of a block: lanes run through them */
     FEW = 128,    /* so many keys are summed at once as ever */
     ROWS = 32,    /* fewer queries, as a step has, are too little to share a block of keys */
     LANES = 64,   /* where the queries of a call are one block, masks save little: measured, it pays.. */
@@ -69,7 +69,6 @@ static int64_t work(const np_region *r)
 /* Sizes of blocks. False: too little for blocks. */
 static bool choose(np_region *r, const np_knobs *k)
 {
-    int64_t rows = 1;
     r->nk = k->block ? k->block : KEYS;
     r->nq = k->block ? k->block : QUERIES;
     if (most(r->dim[r->keys]) <= (k->block ? k->block : FEW) || !has_room(r)) return false;
@@ -81,13 +80,13 @@ static bool choose(np_region *r, const np_knobs *k)
                                           : !is_constant(r->dim[id]));
         if (longer) queries = id;
     }
-    for (int id = 0; id < r->rank; id++)
-        if (id != r->keys && !r->batch[id] && id != queries)
-            rows *= most(r->dim[id]) > QUERIES ? QUERIES : most(r->dim[id]);
     if (queries < 0 || (is_constant(r->dim[queries]) && most(r->dim[queries]) < ROWS))
-        return false; /* a step */
-    while (!k->block && r->nq > 8 && r->nq * rows > 2 * QUERIES) r->nq /= 2;
-    if (most(r->dim[queries]) > r->nq) r->queries = queries;
+        return false;                    /* a step */
+    if (most(r->dim[queries]) > r->nq) { /* many: all other rows are done one after the other */
+        r->queries = queries;
+        for (int id = 0; id < r->rank; id++)
+            r->batch[id] |= id != r->keys && id != queries && !np_dim_is(r->dim[id], 1);
+    }
     return k->block || r->queries >= 0 || (k->lanes >= LANES && work(r) >= WORK);
 }
 

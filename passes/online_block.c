@@ -8,7 +8,10 @@
  * or only a' = a + sum_j f(s_j) v_j where there is no exponential. While m is
  * -inf nothing was seen, and 0 stands in its place, so that no -inf is taken
  * from -inf. Keys behind the last whole block are one block more. What is left
- * over of queries is filled up with rows that nobody reads. */
+ * over of queries is filled up with rows that nobody reads.
+ *
+ * Lanes run through the queries where these come in blocks: then the largest
+ * score and the sum of a row need no sum across lanes, and heads may be narrow. */
 #include "online.h"
 
 #include <math.h>
@@ -29,10 +32,6 @@ typedef struct maker {
     int nstates, state[NP_ONLINE_ROOTS]; /* by root; state 0 is m if there is an EXP */
 } maker;
 
-static np_dtype float_of(const np_region *r, int part)
-{
-    return r->part[part].n->type->dtype;
-}
 static bool largest(const np_root *root)
 {
     return root->n->op == NP_REDUCE && strcmp(root->n->sym, "max") == 0;
@@ -76,21 +75,40 @@ static bool outer(const maker *m, int id)
 {
     return id >= 0 && m->r->batch[id];
 }
-/* The axes of x that a block has. */
-static int inner_ids(const maker *m, int n, const int *id, int *to)
+/* The axis that lanes run through: the queries if there are many of them, else the keys. */
+static int lane(const np_region *r)
 {
-    int k = 0;
-    for (int i = 0; i < n; i++)
-        if (!outer(m, id[i])) to[k++] = id[i];
+    return r->queries >= 0 ? r->queries : r->keys;
+}
+/* The axes that a value of n axes has in a block, in the order in which blocks have them: lanes last, before them what
+ * is summed over with them. */
+static int tile_axes(const maker *m, int n, const int *id, int *axis)
+{
+    int k = 0, place[NP_RANK];
+    for (int i = 0; i < n; i++) {
+        if (outer(m, id[i])) continue;
+        int at = k++, here = id[i] < 0                ? NP_RANK + 1
+                             : id[i] == m->r->queries ? NP_RANK + 2
+                             : id[i] == m->r->keys    ? NP_RANK
+                                                      : id[i];
+        for (; at > 0 && here < place[at - 1]; at--) place[at] = place[at - 1], axis[at] = axis[at - 1];
+        place[at] = here, axis[at] = i;
+    }
     return k;
 }
-static const np_type *tile_type(const maker *m, const np_part *p)
+static int inner_ids(const maker *m, int n, const int *id, int *to)
+{
+    int axis[NP_RANK], k = tile_axes(m, n, id, axis);
+    for (int i = 0; i < k; i++) to[i] = id[axis[i]];
+    return k;
+}
+/* The type of a block of a value like n (its element type and axes that it alone has). */
+static const np_type *tile_type(const maker *m, const np_node *n, int rank, const int *id)
 {
     const np_dim *dim[NP_RANK];
-    int n = 0;
-    for (int k = 0; k < p->n->type->rank; k++)
-        if (!outer(m, p->id[k])) dim[n++] = p->id[k] >= 0 ? m->size[p->id[k]] : p->n->type->dim[k];
-    return np_type_tensor(m->b->cx, p->n->type->dtype, n, dim);
+    int axis[NP_RANK], k = tile_axes(m, rank, id, axis);
+    for (int i = 0; i < k; i++) dim[i] = id[axis[i]] >= 0 ? m->size[id[axis[i]]] : n->type->dim[axis[i]];
+    return np_type_tensor(m->b->cx, n->type->dtype, k, dim);
 }
 
 /* ---- leaves, cut: axes that are done one after the other first, then blocks of queries, of keys, then the rest */
@@ -129,8 +147,8 @@ static np_node *cut(maker *m, int part, bool whole, np_node *x, int *lead)
     if (q >= 0) order[n++] = q;
     if (k >= 0) order[n++] = k;
     *lead = n;
-    for (int i = 0; i < rank; i++)
-        if (!outer(m, p->id[i])) order[n++] = at[i];
+    int axis[NP_RANK], inner = tile_axes(m, rank, p->id, axis);
+    for (int i = 0; i < inner; i++) order[n++] = at[axis[i]];
     char spec[2 * NP_RANK + 8] = {0}, *s = spec;
     for (int i = 0; i < n; i++) *s++ = (char)('a' + i);
     *s++ = '-', *s++ = '>';
@@ -138,7 +156,7 @@ static np_node *cut(maker *m, int part, bool whole, np_node *x, int *lead)
     return np_build_permute(b, x, spec);
 }
 
-/* Do the scores of neighbouring keys read x with jumps? Then its blocks are turned once, before all queries. */
+/* Do the scores of neighbouring lanes read x with jumps? Then its blocks are turned once, before they are used. */
 static bool jumps(const np_region *r, int part)
 {
     const np_part *p = &r->part[part];
@@ -147,22 +165,21 @@ static bool jumps(const np_region *r, int part)
     int last = x->type->rank - 1;
     for (int i = 0; i < r->nparts; i++) {
         const np_part *q = &r->part[i];
-        of_score |= q->kind == NP_PART_SCORE && (q->arg[0] == part || q->arg[1] == part) &&
-                    q->id[q->n->type->rank - 1] == r->keys;
+        of_score |= q->kind == NP_PART_SCORE && (q->arg[0] == part || q->arg[1] == part);
     }
     if (x->op == NP_PERMUTE) { /* the axis that is last in memory */
         const char *in = x->sym, *out = strstr(in, "->") + 2;
         last = (int)(strchr(out, in[last]) - out);
     }
-    return of_score && np_online_axis(p, r->keys) >= 0 && p->id[last] != r->keys;
+    return of_score && np_online_axis(p, lane(r)) >= 0 && p->id[last] != lane(r);
 }
-/* x, of which `lead` axes come first, in memory with the axis of keys last; a map is what stores it. */
+/* x, of which `lead` axes come first, in memory with lanes last; a map is what stores it. */
 static np_node *turned(maker *m, int part, int lead, np_node *x)
 {
     np_build *b = m->b;
     const np_part *p = &m->r->part[part];
     int id[NP_RANK], n = inner_ids(m, p->n->type->rank, p->id, id), k = 0;
-    while (id[k] != m->r->keys) k++;
+    while (id[k] != lane(m->r)) k++;
     if (lead == 0) x = np_build_expand(b, x, 0, np_dim_const(b->cx, 1));
     np_node *scan =
         np_build_open(b, NP_SCAN, 0, NULL, &(np_extra){.attr = {np_dim_const(b->cx, 0), x->type->dim[0]}});
@@ -192,42 +209,33 @@ static np_node *keep(maker *m, int part, np_node *x)
 {
     return m->tile[part] = x;
 }
-/* A contraction in a block: the letters of axes that a block lacks are left out. */
-static np_node *contract(maker *m, const np_node *n, const np_part *a, const np_part *c, np_node *x,
-                         np_node *y)
+static char *letters(const maker *m, char *to, const char *from, int n, const int *id)
 {
-    char spec[4 * NP_RANK], gone[NP_RANK * 2] = {0}, *p = spec;
-    const char *comma = strchr(n->sym, ',');
-    for (int k = 0, i = 0; k < a->n->type->rank; k++)
-        if (outer(m, a->id[k])) gone[i++] = n->sym[k];
-    size_t g = strlen(gone);
-    for (int k = 0; k < c->n->type->rank; k++)
-        if (outer(m, c->id[k])) gone[g++] = comma[1 + k];
-    for (const char *s = n->sym; *s; s++)
-        if (!strchr(gone, *s)) *p++ = *s;
-    *p = 0;
-    return np_build_contract(m->b, x, y, spec);
+    int axis[NP_RANK], k = tile_axes(m, n, id, axis);
+    for (int i = 0; i < k; i++) *to++ = from[axis[i]];
+    return to;
 }
-static np_node *moved(maker *m, const np_part *p)
+/* The contraction n in a block; id: the axes of its result. */
+static np_node *contract(maker *m, const np_node *n, int x, int y, np_node *vx, np_node *vy, const int *id)
+{
+    const np_part *p = &m->r->part[x], *q = &m->r->part[y];
+    char spec[4 * NP_RANK], *s = spec;
+    s = letters(m, s, n->sym, p->n->type->rank, p->id);
+    *s++ = ',';
+    s = letters(m, s, strchr(n->sym, ',') + 1, q->n->type->rank, q->id);
+    *s++ = '-', *s++ = '>';
+    s = letters(m, s, strstr(n->sym, "->") + 2, n->type->rank, id);
+    *s = 0;
+    return np_build_contract(m->b, vx, vy, spec);
+}
+static np_node *expanded(maker *m, const np_part *p)
 {
     np_node *x = value(m, p->arg[0]);
-    if (p->n->op == NP_EXPAND) {
-        int k = (int)p->n->attr[0]->k, now = 0;
-        if (outer(m, p->id[k])) return x;
-        for (int i = 0; i < k; i++) now += !outer(m, p->id[i]);
-        return np_build_expand(m->b, x, now, m->size[p->id[k]]);
-    }
-    int rank = x->type->rank, from[NP_RANK], to[NP_RANK];
-    const np_part *a = &m->r->part[p->arg[0]];
-    inner_ids(m, a->n->type->rank, a->id, from);
-    inner_ids(m, p->n->type->rank, p->id, to);
-    char spec[2 * NP_RANK + 3] = {0}, *s = spec;
-    for (int k = 0; k < rank; k++) *s++ = (char)('a' + k);
-    *s++ = '-', *s++ = '>';
-    for (int i = 0; i < rank; i++)
-        for (int k = 0; k < rank; k++)
-            if (from[k] == to[i]) *s++ = (char)('a' + k);
-    return np_build_permute(m->b, x, spec);
+    int k = (int)p->n->attr[0]->k, axis[NP_RANK], at = 0;
+    if (outer(m, p->id[k])) return x;
+    tile_axes(m, p->n->type->rank, p->id, axis);
+    while (axis[at] != k) at++;
+    return np_build_expand(m->b, x, at, m->size[p->id[k]]);
 }
 static np_node *value(maker *m, int part)
 {
@@ -236,12 +244,13 @@ static np_node *value(maker *m, int part)
     if (p->kind == NP_PART_LEAF) return m->leaf[part];
     if (m->tile[part]) return m->tile[part];
     m->b->loc = p->n->loc;
-    if (p->kind == NP_PART_SCORE) {
-        const np_part *x = &m->r->part[p->arg[0]], *y = &m->r->part[p->arg[1]];
-        return keep(m, part, contract(m, p->n, x, y, m->leaf[p->arg[0]], m->leaf[p->arg[1]]));
-    }
-    if (p->n->op == NP_CONST) return keep(m, part, np_build_num(m->b, tile_type(m, p), p->n->num));
-    if (p->n->op == NP_EXPAND || p->n->op == NP_PERMUTE) return keep(m, part, moved(m, p));
+    if (p->kind == NP_PART_SCORE)
+        return keep(m, part,
+                    contract(m, p->n, p->arg[0], p->arg[1], m->leaf[p->arg[0]], m->leaf[p->arg[1]], p->id));
+    if (p->n->op == NP_CONST)
+        return keep(m, part, np_build_num(m->b, tile_type(m, p->n, p->n->type->rank, p->id), p->n->num));
+    if (p->n->op == NP_EXPAND) return keep(m, part, expanded(m, p));
+    if (p->n->op == NP_PERMUTE) return keep(m, part, value(m, p->arg[0])); /* blocks have one order */
     for (int i = 0; i < p->n->nargs; i++) arg[i] = value(m, p->arg[i]);
     m->b->name = p->n->name;
     return keep(m, part, np_build_op(m->b, p->n->op, p->n->nargs, arg, &(np_extra){.sym = p->n->sym}));
@@ -261,8 +270,9 @@ static void know(maker *m, bool on)
 {
     forget(m);
     for (int i = 0; i < m->mask.n && on; i++) {
-        int c = m->mask.part[i];
-        keep(m, c, np_build_num(m->b, tile_type(m, &m->r->part[c]), !m->mask.off[i]));
+        const np_part *c = &m->r->part[m->mask.part[i]];
+        keep(m, m->mask.part[i],
+             np_build_num(m->b, tile_type(m, c->n, c->n->type->rank, c->id), !m->mask.off[i]));
     }
 }
 static np_node *exponentials(maker *m, np_node *const *was, np_node **next, np_node **fade)
@@ -290,9 +300,10 @@ static void compute(maker *m, bool on, np_node *const *was, np_node **next)
     know(m, on);
     if (r->exp >= 0) {
         const np_part *s = &r->part[r->part[r->exp].arg[0]];
+        int id[NP_RANK], k = inner_ids(m, s->n->type->rank, s->id, id);
         keep(m, r->exp, exponentials(m, was, next, &fade));
-        for (int k = 0; k < s->n->type->rank; k++)
-            if (s->id[k] != r->keys && !outer(m, s->id[k])) fade_id[n++] = s->id[k];
+        for (int i = 0; i < k; i++)
+            if (id[i] != r->keys) fade_id[n++] = id[i];
     }
     for (int i = 0; i < r->nroots; i++) {
         const np_root *root = &r->root[i];
@@ -302,9 +313,9 @@ static void compute(maker *m, bool on, np_node *const *was, np_node **next)
         int id[NP_RANK], all[NP_RANK], k = 0, rank = np_online_ids(r, root, all);
         b->loc = root->n->loc;
         if (root->n->op == NP_CONTRACT) {
-            const np_part *q = &r->part[root->other];
-            np_node *y = m->leaf[root->other];
-            term = root->side ? contract(m, root->n, q, p, y, x) : contract(m, root->n, p, q, x, y);
+            int y = root->other;
+            term = root->side ? contract(m, root->n, y, root->part, m->leaf[y], x, all)
+                              : contract(m, root->n, root->part, y, x, m->leaf[y], all);
         } else {
             inner_ids(m, p->n->type->rank, p->id, id);
             while (id[k] != r->keys) k++;
@@ -400,28 +411,28 @@ static np_node *open_map(maker *m, const np_dim *n, int id, int by)
     at_step(m, scan, id, by);
     return scan;
 }
+static int ids_of_most(const np_region *r, int *id)
+{
+    const np_part *s = &r->part[r->part[r->exp].arg[0]];
+    int n = 0;
+    for (int k = 0; k < s->n->type->rank; k++)
+        if (s->id[k] != r->keys) id[n++] = s->id[k];
+    return n;
+}
 static void start(maker *m, np_node **state)
 {
     np_region *r = m->r;
-    int n = 0;
-    const np_dim *dim[NP_RANK];
+    int id[NP_RANK];
     if (r->exp >= 0) {
-        const np_part *s = &r->part[r->part[r->exp].arg[0]];
-        for (int k = 0; k < s->n->type->rank; k++)
-            if (s->id[k] != r->keys && !outer(m, s->id[k])) dim[n++] = m->size[s->id[k]];
-        state[0] =
-            np_build_num(m->b, np_type_tensor(r->cx, float_of(r, r->part[r->exp].arg[0]), n, dim), -INFINITY);
-        m->nstates = 1;
+        const np_node *s = r->part[r->part[r->exp].arg[0]].n;
+        state[m->nstates++] = np_build_num(m->b, tile_type(m, s, ids_of_most(r, id), id), -INFINITY);
     }
     for (int i = 0; i < r->nroots; i++) {
-        int id[NP_RANK], rank = np_online_ids(r, &r->root[i], id);
-        if (r->exp >= 0 && largest(&r->root[i]) && r->root[i].part == r->part[r->exp].arg[0])
-            continue; /* is m */
-        n = 0;
-        for (int k = 0; k < rank; k++)
-            if (!outer(m, id[k])) dim[n++] = id[k] >= 0 ? m->size[id[k]] : r->root[i].n->type->dim[k];
-        const np_type *t = np_type_tensor(r->cx, r->root[i].n->type->dtype, n, dim);
-        state[m->state[i] = m->nstates++] = np_build_num(m->b, t, largest(&r->root[i]) ? -INFINITY : 0);
+        const np_root *root = &r->root[i];
+        int rank = np_online_ids(r, root, id);
+        if (r->exp >= 0 && largest(root) && root->part == r->part[r->exp].arg[0]) continue; /* is m */
+        state[m->state[i] = m->nstates++] =
+            np_build_num(m->b, tile_type(m, root->n, rank, id), largest(root) ? -INFINITY : 0);
     }
 }
 static void blocks_of_keys(maker *m, np_node **state)
@@ -458,18 +469,13 @@ static np_node *arrange(maker *m, np_node *x, int rank, const int *id)
     np_region *r = m->r;
     np_build *b = m->b;
     char spec[2 * NP_RANK + 8] = {0}, *s = spec;
-    int at[NP_RANK], lead = 0, q = -1, merged = -1, n = 0;
+    int at[NP_RANK] = {0}, axis[NP_RANK], lead = 0, q = -1, merged = -1, n = 0;
     for (int k = 0; k < r->rank; k++) lead += r->batch[k];
     if (r->queries >= 0) q = lead++;
-    for (int i = 0; i < rank; i++) {
-        at[i] = lead;
-        if (!outer(m, id[i])) {
-            lead++;
-            continue;
-        }
-        at[i] = 0;
-        for (int k = 0; k < id[i]; k++) at[i] += r->batch[k];
-    }
+    for (int i = 0; i < rank; i++)
+        for (int k = 0; outer(m, id[i]) && k < id[i]; k++) at[i] += r->batch[k];
+    int inner = tile_axes(m, rank, id, axis);
+    for (int i = 0; i < inner; i++) at[axis[i]] = lead++;
     for (int i = 0; i < lead; i++) *s++ = (char)('a' + i);
     *s++ = '-', *s++ = '>';
     for (int i = 0; i < rank; i++) {
@@ -518,13 +524,7 @@ void np_online_build(np_region *r, np_build *b, np_node *(*leaf)(void *env, cons
         np_node *n = np_build_close(b, scan[--nscans], m.nstates, state);
         results(&m, n, state);
     }
-    if (r->exp >= 0) {
-        const np_part *s = &r->part[r->part[r->exp].arg[0]];
-        int n = 0;
-        for (int k = 0; k < s->n->type->rank; k++)
-            if (s->id[k] != r->keys) r->most_id[n++] = s->id[k];
-        r->most = arrange(&m, state[0], n, r->most_id);
-    }
+    if (r->exp >= 0) r->most = arrange(&m, state[0], ids_of_most(r, r->most_id), r->most_id);
     for (int i = 0; i < r->nroots; i++) {
         int id[NP_RANK], n = np_online_ids(r, &r->root[i], id);
         bool same = r->exp >= 0 && m.state[i] == 0;
