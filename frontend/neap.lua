@@ -283,6 +283,24 @@ function attention(q, k, v, T, K, mask, opts)
   return dot(e, v:over(T, J), J) / all                       -- divided once for each value, not for each position
 end
 
+-- What Hugging Face's configs say of sliding windows, as rope_config: layer_types for each layer by itself; without it, all layers from
+-- max_window_layers on, if there is a window at all (Qwen names one that counts only with use_sliding_window).
+window_config = {
+  window = 0, use_window = function(c) return not c.model_type:find "^qwen" end, full_layers = 0, layer_types = {}, model_type = "",
+}
+window_keys = { window = "sliding_window", use_window = "use_sliding_window", full_layers = "max_window_layers" }
+local sliding_types = { full_attention = false, sliding_attention = true }
+function layer_mask(c, i)                                    -- of layer i, from 0
+  local slides = c.window > 0 and c.use_window and i >= c.full_layers
+  if #c.layer_types > 0 then
+    local kind = c.layer_types[i + 1] or "nothing"
+    slides = sliding_types[kind]
+    if slides == nil then error(("layer_types says %s for layer %d; there are full_attention and sliding_attention"):format(kind, i), 0) end
+    if slides and c.window == 0 then error(("layer_types says sliding_attention for layer %d, and sliding_window is not set"):format(i), 0) end
+  end
+  return slides and sliding(c.window) or causal
+end
+
 -- Self-attention with query heads that share key heads, as a layer of Llama and of its relatives: q_proj, k_proj, v_proj and o_proj in the
 -- current scope; biases where c.attention_bias says or the checkpoint has them, norms of each head where it has q_norm.weight.
 function shared_heads_attention(n, T, D, c, mask)
@@ -436,6 +454,11 @@ end
 function plain.rmsnorm(x, n, w, eps)           -- over groups of n channels, which share n weights
   local size = memo(function(t, g) return total(n, function(i) return x(t, g * n + i) ^ 2 end) / n + eps end)
   return function(t, i) return x(t, i) * size(t, i // n) ^ -0.5 * w(i % n) end
+end
+function plain.layernorm(x, n, w, b, eps)      -- over groups of n channels; w and b of all channels
+  local mean = memo(function(t, g) return total(n, function(i) return x(t, g * n + i) end) / n end)
+  local size = memo(function(t, g) return total(n, function(i) return (x(t, g * n + i) - mean(t, g)) ^ 2 end) / n + eps end)
+  return memo(function(t, i) return (x(t, i) - mean(t, i // n)) * size(t, i // n) ^ -0.5 * w(i) + b(i) end)
 end
 function plain.conv(x, taps, w, b)             -- causal and depthwise, newest tap last
   return memo(function(t, i)

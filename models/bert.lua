@@ -59,4 +59,32 @@ return model {
     end
     return out
   end,
+  tests = {
+    -- the last of three positions is padding: nobody reads it, though it reads the others
+    padded = {
+      config = { vocab = 3, dim = 2, hidden = 3, layers = 1, heads = 2, context = 4, eps = 0.01, act = "silu" },
+      sizes = { T = 3 }, inputs = { tokens = { 1, 2, 0 }, mask = { 1, 1, 0 }, types = { 0, 1, 0 } }, weights = { random = 1 },
+      expect = function(x)
+        local function w(name) return x.weight["encoder.layer.0." .. name] end
+        local function map(y, n, name) return plain.linear(y, n, w(name .. ".weight"), w(name .. ".bias")) end
+        local function table_of(name) return x.weight["embeddings." .. name .. "_embeddings.weight"] end
+        local function sum(t, d)
+          return table_of "word"(x.tokens(t), d) + table_of "position"(t, d) + table_of "token_type"(x.types(t), d)
+        end
+        local e = plain.layernorm(sum, 2, x.weight["embeddings.LayerNorm.weight"], x.weight["embeddings.LayerNorm.bias"], 0.01)
+        local q, k, v = map(e, 2, "attention.self.query"), map(e, 2, "attention.self.key"), map(e, 2, "attention.self.value")
+        local function o(t, d)                 -- a head is a channel
+          local function mean(f) return total(2, function(i) return math.exp(q(t, d) * k(i, d)) * f(i) end) end
+          return mean(function(i) return v(i, d) end) / mean(function() return 1 end)
+        end
+        local function added(y, f, name)
+          local function both(t, d) return y(t, d) + f(t, d) end
+          return plain.layernorm(both, 2, w(name .. ".LayerNorm.weight"), w(name .. ".LayerNorm.bias"), 0.01)
+        end
+        local a = added(e, map(o, 2, "attention.output.dense"), "attention.output")
+        local up = map(a, 2, "intermediate.dense")
+        return { hidden = added(a, map(function(t, f) return plain.silu(up(t, f)) end, 3, "output.dense"), "output") }
+      end,
+    },
+  },
 }

@@ -16,7 +16,7 @@ end
 
 return model {
   config = {
-    vocab = 50257, dim = 768, layers = range(12, 1, 1000), heads = 12, context = 1024, eps = 1e-5, act = "gelu_new",
+    vocab = 50257, dim = 768, layers = range(12, 1, 1000), heads = 12, context = 1024, eps = 1e-5, act = any_activation "gelu_new", add_cross_attention = choice(false),
     hidden = function(c) return 4 * c.dim end,
     scale = true, scale_by_layer = false,
     tied = function() return not has_weight("lm_head.weight") end,

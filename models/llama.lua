@@ -1,29 +1,18 @@
 -- LLaMA and its relatives. Touvron et al. 2023, "Llama 2", section 2.2: pre-norm, rotary positions, grouped query heads, SwiGLU.
 -- Relatives differ in biases, norms of query and key heads, and sliding windows in some layers or all.
 -- Reads Hugging Face folders (weights bear the names there) and llama2.c files. Without a checkpoint: the sizes of stories260K.
-local sliding_types = { full_attention = false, sliding_attention = true }
-
--- Does layer i (from 0) see a window only?
-local function is_sliding(c, i)
-  if #c.layer_types == 0 then return c.window > 0 and c.use_window and i >= c.full_layers end
-  local slides = sliding_types[c.layer_types[i + 1]]
-  if slides == nil then error(("layer_types: layer %d is %s; there are full_attention and sliding_attention"):format(i, c.layer_types[i + 1]), 0) end
-  return slides
-end
-
 return model {
-  config = merged(rope_config, {
+  config = merged(merged(rope_config, window_config), {
     vocab = 512, dim = 64, hidden = 172, layers = range(5, 1, 1000), heads = 8, context = 512, eps = 1e-5,
     kv_heads = function(c) return c.heads end,
     head_dim = function(c) return c.dim // c.heads end,
     tied = function() return not has_weight("lm_head.weight") end,
     act = any_activation "silu", attention_bias = false, mlp_bias = false,
-    window = 0, use_window = function(c) return not c.model_type:find "^qwen" end, full_layers = 0, layer_types = {}, model_type = "llama",
   }),
-  keys = merged(rope_keys, {
+  keys = merged(merged(rope_keys, window_keys), {
     vocab = "vocab_size", dim = "hidden_size", hidden = "intermediate_size", layers = "num_hidden_layers", heads = "num_attention_heads",
     kv_heads = "num_key_value_heads", context = "max_position_embeddings", eps = "rms_norm_eps", act = "hidden_act",
-    tied = "tie_word_embeddings", window = "sliding_window", use_window = "use_sliding_window", full_layers = "max_window_layers",
+    tied = "tie_word_embeddings",
   }),
   serves = { "mistral", "qwen2", "qwen3" },
   tokenizer = { kind = "file", start = 1 },
@@ -36,7 +25,7 @@ return model {
     for i = 0, c.layers - 1 do
       scope("model.layers", i, function()
         local n = rmsnorm(x, D, "input_layernorm", c.eps)
-        scope("self_attn", function() x = x + shared_heads_attention(n, T, D, c, is_sliding(c, i) and sliding(c.window) or causal) end)
+        scope("self_attn", function() x = x + shared_heads_attention(n, T, D, c, layer_mask(c, i)) end)
         n = rmsnorm(x, D, "post_attention_layernorm", c.eps)
         scope("mlp", function()
           local gate, up = linear(n, D, F, "gate_proj", c.mlp_bias), linear(n, D, F, "up_proj", c.mlp_bias)

@@ -47,4 +47,28 @@ return model {
     local head = c.tied and embed or weight("lm_head.weight", { Vo, E })
     return { logits = dot(rmsnorm(x, E, "backbone.norm_f", c.eps), head, E):as { T, Vo } }
   end,
+  tests = {
+    small = {
+      config = { vocab = 3, dim = 2, layers = 1, state = 2, rank = 1, conv = 2, eps = 0.01, use_bias = true, tied = false },
+      sizes = { T = 3 }, inputs = { tokens = { 1, 2, 0 } }, weights = { random = 1 },
+      expect = function(x)                     -- rows of x_proj: dt 0, B 1..2, C 3..4
+        local function w(name) return x.weight["backbone.layers.0." .. name] end
+        local function e(t, d) return x.weight["backbone.embeddings.weight"](x.tokens(t), d) end
+        local both = plain.linear(plain.rmsnorm(e, 2, w "norm.weight", 0.01), 2, w "mixer.in_proj.weight", w "mixer.in_proj.bias")
+        local conv, h = plain.conv(both, 2, w "mixer.conv1d.weight", w "mixer.conv1d.bias"), nil
+        local function u(t, i) return plain.silu(conv(t, i)) end
+        local p = plain.linear(u, 4, w "mixer.x_proj.weight")
+        local function dt(t, i) return plain.softplus(p(t, 0) * w "mixer.dt_proj.weight"(i, 0) + w "mixer.dt_proj.bias"(i)) end
+        h = memo(function(t, i, n)
+          return t < 0 and 0 or math.exp(-dt(t, i) * math.exp(w "mixer.A_log"(i, n))) * h(t - 1, i, n) + dt(t, i) * u(t, i) * p(t, 1 + n)
+        end)
+        local function y(t, i)
+          return (total(2, function(n) return h(t, i, n) * p(t, 3 + n) end) + w "mixer.D"(i) * u(t, i)) * plain.silu(both(t, 4 + i))
+        end
+        local o = plain.linear(y, 4, w "mixer.out_proj.weight", w "mixer.out_proj.bias")
+        local out = plain.rmsnorm(function(t, d) return e(t, d) + o(t, d) end, 2, x.weight["backbone.norm_f.weight"], 0.01)
+        return { logits = plain.linear(out, 2, x.weight["lm_head.weight"]) }
+      end,
+    },
+  },
 }

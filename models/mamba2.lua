@@ -47,4 +47,31 @@ return model {
     local head = c.tied and embed or weight("lm_head.weight", { Vo, E })
     return { logits = dot(rmsnorm(x, E, "backbone.norm_f", c.eps), head, E):as { T, Vo } }
   end,
+  tests = {
+    small = {
+      config = { vocab = 3, dim = 2, layers = 1, state = 2, heads = 2, head_dim = 2, groups = 2, conv = 2, eps = 0.01, dt_limit = { 0.5, 0.9 }, tied = true },
+      sizes = { T = 3 }, inputs = { tokens = { 1, 2, 0 } }, weights = { random = 2 },
+      expect = function(x)                     -- rows of in_proj: z 0..3, x 4..7, B 8..11, C 12..15, dt 16..17; a group is a head
+        local function w(name) return x.weight["backbone.layers.0." .. name] end
+        local emb = x.weight["backbone.embeddings.weight"]
+        local function e(t, d) return emb(x.tokens(t), d) end
+        local p, S = plain.linear(plain.rmsnorm(e, 2, w "norm.weight", 0.01), 2, w "mixer.in_proj.weight"), nil
+        local conv = plain.conv(function(t, i) return p(t, 4 + i) end, 2, w "mixer.conv1d.weight", w "mixer.conv1d.bias")
+        local function xbc(t, i) return plain.silu(conv(t, i)) end
+        local function dt(t, h) return math.min(math.max(plain.softplus(p(t, 16 + h) + w "mixer.dt_bias"(h)), 0.5), 0.9) end
+        S = memo(function(t, d, k)
+          local h = d // 2
+          return t < 0 and 0 or math.exp(-dt(t, h) * math.exp(w "mixer.A_log"(h))) * S(t - 1, d, k) + dt(t, h) * xbc(t, d) * xbc(t, 4 + 2 * h + k)
+        end)
+        local function gated(t, d)
+          local y = total(2, function(k) return S(t, d, k) * xbc(t, 8 + 2 * (d // 2) + k) end) + w "mixer.D"(d // 2) * xbc(t, d)
+          return y * plain.silu(p(t, d))
+        end
+        local n = plain.rmsnorm(gated, 2, function() return 1 end, 0.01)
+        local o = plain.linear(function(t, d) return n(t, d) * w "mixer.norm.weight"(d) end, 4, w "mixer.out_proj.weight")
+        local out = plain.rmsnorm(function(t, d) return e(t, d) + o(t, d) end, 2, x.weight["backbone.norm_f.weight"], 0.01)
+        return { logits = plain.linear(out, 2, emb) }
+      end,
+    },
+  },
 }

@@ -66,4 +66,37 @@ return model {
     local head = c.tied and embed or weight("head.weight", { Vo, E })
     return { logits = dot(layernorm(x, E, "ln_out", 1e-5), head, E):as { T, Vo } }
   end,
+  tests = {
+    small = {
+      config = { vocab = 3, dim = 2, inner = 3, hidden = 3, layers = 1, eps = 0.01, rescale = 0, tied = false },
+      sizes = { T = 3 }, inputs = { tokens = { 1, 2, 0 } }, weights = { random = 1 },
+      expect = function(x)
+        local function w(name) return x.weight["blocks.0." .. name] end
+        local function norm(y, name) return plain.layernorm(y, 2, x.weight[name .. ".weight"], x.weight[name .. ".bias"], 0.01) end
+        local function plus(a, b) return memo(function(t, d) return a(t, d) + b(t, d) end) end
+        local function before(y, t, d) return t > 0 and y(t - 1, d) or 0 end
+        local function mixed(y, name, n, map)
+          local function m(t, d) return w(name)(d) * y(t, d) + (1 - w(name)(d)) * before(y, t, d) end
+          return plain.linear(m, n, w(map .. ".weight"))
+        end
+        local e = norm(function(t, d) return x.weight["emb.weight"](x.tokens(t), d) end, "blocks.0.ln0")
+        local n = norm(e, "blocks.0.ln1")
+        local k, v, r = mixed(n, "att.time_mix_k", 2, "att.key"), mixed(n, "att.time_mix_v", 2, "att.value"), mixed(n, "att.time_mix_r", 2, "att.receptance")
+        local function o(t, d)                 -- without a running maximum: the exponents are small here
+          local function mean(f)
+            return total(t, function(i) return math.exp(k(i, d) - (t - 1 - i) * math.exp(w "att.time_decay"(d))) * f(i) end)
+              + math.exp(k(t, d) + w "att.time_first"(d)) * f(t)
+          end
+          return plain.sigmoid(r(t, d)) * mean(function(i) return v(i, d) end) / mean(function() return 1 end)
+        end
+        e = plus(e, plain.linear(o, 3, w "att.output.weight"))
+        n = norm(e, "blocks.0.ln2")
+        local key, gate = mixed(n, "ffn.time_mix_k", 2, "ffn.key"), mixed(n, "ffn.time_mix_r", 2, "ffn.receptance")
+        local value = plain.linear(function(t, f) return math.max(key(t, f), 0) ^ 2 end, 3, w "ffn.value.weight")
+        e = plus(e, function(t, d) return plain.sigmoid(gate(t, d)) * value(t, d) end)
+        local last = plain.layernorm(e, 2, x.weight["ln_out.weight"], x.weight["ln_out.bias"], 1e-5)
+        return { logits = plain.linear(last, 2, x.weight["head.weight"]) }
+      end,
+    },
+  },
 }

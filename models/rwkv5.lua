@@ -47,4 +47,39 @@ return model {
     end
     return { logits = linear(layernorm(x, E, "ln_out", c.eps), E, Vo, "head"):as { T, Vo } }
   end,
+  tests = {
+    small = {
+      config = { vocab = 3, dim = 4, heads = 2, hidden = 3, layers = 1, eps = 0.01, head_eps = 0.02 },
+      sizes = { T = 3 }, inputs = { tokens = { 1, 2, 0 } }, weights = { random = 2 },
+      expect = function(x)
+        local function w(name) return x.weight["blocks.0." .. name] end
+        local function norm(y, name) return plain.layernorm(y, 4, x.weight[name .. ".weight"], x.weight[name .. ".bias"], 0.01) end
+        local function plus(a, b) return memo(function(t, d) return a(t, d) + b(t, d) end) end
+        local function before(y, t, d) return t > 0 and y(t - 1, d) or 0 end
+        local function mixed(y, name, n, map)
+          local function m(t, d) return w(name)(d) * y(t, d) + (1 - w(name)(d)) * before(y, t, d) end
+          return plain.linear(m, n, w(map .. ".weight"))
+        end
+        local e = norm(function(t, d) return x.weight["emb.weight"](x.tokens(t), d) end, "blocks.0.ln0")
+        local n = norm(e, "blocks.0.ln1")
+        local function part(letter, map) return mixed(n, "att.time_mix_" .. letter, 4, "att." .. map) end
+        local r, k, v, g = part("r", "receptance"), part("k", "key"), part("v", "value"), part("g", "gate")
+        local function o(t, d)                 -- channel d of the state's columns; rows are those of its head
+          local h = d // 2
+          return total(2, function(j)
+            local decay, rows = math.exp(-math.exp(w "att.time_decay"(h, j))), 2 * h + j
+            local past = total(t, function(i) return decay ^ (t - 1 - i) * k(i, rows) * v(i, d) end)
+            return r(t, rows) * (past + w "att.time_faaaa"(h, j) * k(t, rows) * v(t, d))
+          end)
+        end
+        local y = plain.layernorm(o, 2, w "att.ln_x.weight", w "att.ln_x.bias", 0.02)
+        e = plus(e, plain.linear(function(t, d) return y(t, d) * plain.silu(g(t, d)) end, 4, w "att.output.weight"))
+        n = norm(e, "blocks.0.ln2")
+        local key, gate = mixed(n, "ffn.time_mix_k", 4, "ffn.key"), mixed(n, "ffn.time_mix_r", 4, "ffn.receptance")
+        local value = plain.linear(function(t, f) return math.max(key(t, f), 0) ^ 2 end, 3, w "ffn.value.weight")
+        e = plus(e, function(t, d) return plain.sigmoid(gate(t, d)) * value(t, d) end)
+        return { logits = plain.linear(norm(e, "ln_out"), 4, x.weight["head.weight"]) }
+      end,
+    },
+  },
 }

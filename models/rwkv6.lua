@@ -49,4 +49,47 @@ return model {
     end
     return { logits = linear(layernorm(x, E, "ln_out", c.eps), E, Vo, "head"):as { T, Vo } }
   end,
+  tests = {
+    small = {
+      config = { vocab = 3, dim = 4, heads = 2, hidden = 3, layers = 1, eps = 0.01, head_eps = 0.02, mix_rank = 1, decay_rank = 1 },
+      sizes = { T = 3 }, inputs = { tokens = { 1, 2, 0 } }, weights = { random = 3 },
+      expect = function(x)
+        local function w(name) return x.weight["blocks.0." .. name] end
+        local function norm(y, name) return plain.layernorm(y, 4, x.weight[name .. ".weight"], x.weight[name .. ".bias"], 0.01) end
+        local function plus(a, b) return memo(function(t, d) return a(t, d) + b(t, d) end) end
+        local function before(y, t, d) return t > 0 and y(t - 1, d) or 0 end
+        local function tanh(a) return 1 - 2 / (math.exp(2 * a) + 1) end
+        local function back(y, t, d) return before(y, t, d) - y(t, d) end
+        local function mapped(y, how, name)
+          return plain.linear(function(t, d) return y(t, d) + back(y, t, d) * how(t, d) end, 4, w(name))
+        end
+        local function always(name) return function(_, d) return w(name)(d) end end
+        local e = norm(function(t, d) return x.weight["emb.weight"](x.tokens(t), d) end, "blocks.0.ln0")
+        local n = norm(e, "blocks.0.ln1")
+        local low = mapped(n, always "att.time_maa_x", "att.time_maa_w1")
+        local function part(i, letter, name)
+          local function how(t, d) return tanh(low(t, i)) * w "att.time_maa_w2"(i, d, 0) + w("att.time_maa_" .. letter)(d) end
+          return mapped(n, how, name)
+        end
+        local wl, k, v = part(0, "w", "att.time_decay_w1"), part(1, "k", "att.key.weight"), part(2, "v", "att.value.weight")
+        local r, g = part(3, "r", "att.receptance.weight"), part(4, "g", "att.gate.weight")
+        local function decay(t, d) return math.exp(-math.exp(tanh(wl(t, 0)) * w "att.time_decay_w2"(d, 0) + w "att.time_decay"(d // 2, d % 2))) end
+        local S
+        S = memo(function(t, i, d) return t < 0 and 0 or decay(t, i) * S(t - 1, i, d) + k(t, i) * v(t, d) end)
+        local function o(t, d)
+          return total(2, function(j)
+            local i = d - d % 2 + j
+            return r(t, i) * (S(t - 1, i, d) + w "att.time_faaaa"(d // 2, j) * k(t, i) * v(t, d))
+          end)
+        end
+        local y = plain.layernorm(o, 2, w "att.ln_x.weight", w "att.ln_x.bias", 0.02)
+        e = plus(e, plain.linear(function(t, d) return y(t, d) * plain.silu(g(t, d)) end, 4, w "att.output.weight"))
+        n = norm(e, "blocks.0.ln2")
+        local key, gate = mapped(n, always "ffn.time_maa_k", "ffn.key.weight"), mapped(n, always "ffn.time_maa_r", "ffn.receptance.weight")
+        local value = plain.linear(function(t, f) return math.max(key(t, f), 0) ^ 2 end, 3, w "ffn.value.weight")
+        e = plus(e, function(t, d) return plain.sigmoid(gate(t, d)) * value(t, d) end)
+        return { logits = plain.linear(norm(e, "ln_out"), 4, x.weight["head.weight"]) }
+      end,
+    },
+  },
 }

@@ -52,4 +52,61 @@ return model {
     end
     return { logits = linear(layernorm(x, D, "ln_out", c.eps), D, Vo, "head"):as { T, Vo } }
   end,
+  tests = {
+    small = {
+      config = { vocab = 3, dim = 4, heads = 2, hidden = 3, layers = 2, eps = 0.01, head_eps = 0.02 },
+      sizes = { T = 3 }, inputs = { tokens = { 1, 2, 0 } }, weights = { random = 4 },
+      expect = function(x)
+        local layer, first = 0, nil
+        local function w(name) return x.weight["blocks." .. layer .. "." .. name] end
+        local function tanh(a) return 1 - 2 / (math.exp(2 * a) + 1) end
+        local function norm(y, name) return plain.layernorm(y, 4, x.weight[name .. ".weight"], x.weight[name .. ".bias"], 0.01) end
+        local function plus(a, b) return memo(function(t, d) return a(t, d) + b(t, d) end) end
+        local function before(y, t, d) return t > 0 and y(t - 1, d) or 0 end
+        local function attend(n)
+          local function mixed(i)
+            local m = w "att.x_rwkvag"
+            return function(t, d) return n(t, d) + (before(n, t, d) - n(t, d)) * m(i, d) end
+          end
+          local function lora(y, letter, act)
+            local low = plain.linear(y, 4, w("att." .. letter .. "1"))
+            return plain.linear(function(t, r) return act(low(t, r)) end, 32, w("att." .. letter .. "2"), letter ~= "g" and w("att." .. letter .. "0"))
+          end
+          local function same(a) return a end
+          local r, k0, v = plain.linear(mixed(0), 4, w "att.receptance.weight"), plain.linear(mixed(2), 4, w "att.key.weight"), plain.linear(mixed(3), 4, w "att.value.weight")
+          local wl, al, g, kk, ka, rk = lora(mixed(1), "w", tanh), lora(mixed(4), "a", same), lora(mixed(5), "g", plain.sigmoid), w "att.k_k", w "att.k_a", w "att.r_k"
+          if first then
+            local own, share = v, lora(mixed(3), "v", same)
+            v = memo(function(t, d) return own(t, d) + (first(t, d) - own(t, d)) * plain.sigmoid(share(t, d)) end)
+          end
+          first = first or v
+          local function a(t, d) return plain.sigmoid(al(t, d)) end
+          local function k(t, d) return k0(t, d) * (1 + (a(t, d) - 1) * ka(d)) end
+          local out = memo(function(t, d)
+            local h = d - d % 2
+            return k0(t, d) * kk(d) / total(2, function(j) return (k0(t, h + j) * kk(h + j)) ^ 2 end) ^ 0.5
+          end)
+          local S
+          S = memo(function(t, i, d)
+            if t < 0 then return 0 end
+            local gone = total(2, function(j) return S(t - 1, d - d % 2 + j, d) * out(t, d - d % 2 + j) end)
+            return math.exp(-math.exp(-0.5) * plain.sigmoid(wl(t, i))) * S(t - 1, i, d) - a(t, i) * out(t, i) * gone + k(t, i) * v(t, d)
+          end)
+          local function rows(d, f) return total(2, function(j) return f(d - d % 2 + j, j) end) end
+          local y = plain.layernorm(function(t, d) return rows(d, function(i) return r(t, i) * S(t, i, d) end) end, 2, w "att.ln_x.weight", w "att.ln_x.bias", 0.02)
+          local function bonus(t, d) return rows(d, function(i, j) return r(t, i) * k(t, i) * rk(d // 2, j) end) * v(t, d) end
+          return plain.linear(function(t, d) return (y(t, d) + bonus(t, d)) * g(t, d) end, 4, w "att.output.weight")
+        end
+        local e = norm(function(t, d) return x.weight["emb.weight"](x.tokens(t), d) end, "blocks.0.ln0")
+        for i = 0, 1 do
+          layer = i
+          e = plus(e, attend(norm(e, "blocks." .. i .. ".ln1")))
+          local n, m = norm(e, "blocks." .. i .. ".ln2"), w "ffn.x_k"
+          local key = plain.linear(function(t, d) return n(t, d) + (before(n, t, d) - n(t, d)) * m(d) end, 4, w "ffn.key.weight")
+          e = plus(e, plain.linear(function(t, f) return math.max(key(t, f), 0) ^ 2 end, 3, w "ffn.value.weight"))
+        end
+        return { logits = plain.linear(norm(e, "ln_out"), 4, x.weight["head.weight"]) }
+      end,
+    },
+  },
 }
