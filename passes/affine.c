@@ -131,11 +131,17 @@ static np_lab leaf(reader *r, const np_node *n, const char *at)
     snprintf(axes, sizeof axes, "%s%s", r->a->lift->timed[n->id] ? "t" : "", at);
     return np_label_of(whole, axes);
 }
+bool np_affine_peels(const np_node *n)
+{
+    if (np_is_elem(n)) return n->nargs <= 3 && n->op != NP_CAST;
+    return n->op == NP_EXPAND || n->op == NP_PERMUTE || (n->op == NP_CONTRACT && !np_is_sum(n));
+}
 static np_lab peel(reader *r, const np_node *n, const char *at)
 {
     char to[NP_RANK + 1];
     np_lab x[3];
-    if (np_is_elem(n) && n->nargs <= 3 && n->op != NP_CAST) {
+    if (r->a->lift->known[n->id]) return leaf(r, n, at);
+    if (np_affine_peels(n) && np_is_elem(n)) {
         for (int i = 0; i < n->nargs; i++) {
             x[i] = peel(r, n->arg[i], at);
             if (r->a->no) return np_label_none;

@@ -18,6 +18,8 @@
 #include <string.h>
 
 enum { MAXSTATES = 32, MAXPARTS = 32, PENDING = 16 };
+static const double WASTE = 8; /* contractions are not faster than steps by more than that */
+
 typedef struct done { /* a scan that was rewritten, and its results */
     const np_node *scan;
     np_node **result;
@@ -43,6 +45,31 @@ typedef struct work { /* one scan */
 } work;
 
 /* ---- parts */
+static void close_over(uint32_t *to, int n)
+{
+    for (int k = 0; k < n; k++)
+        for (int i = 0; i < n; i++)
+            if (to[i] >> k & 1) to[i] |= to[k];
+}
+/* What a state is read with comes before it, where that is possible: then the read can be blocked. */
+static void order_reads(const work *w, uint32_t *to)
+{
+    for (const np_node *n = w->lift.scan->body[0]->first; n; n = n->next) {
+        if (n->op == NP_YIELD || !w->lift.rw->live[n->id]) continue;
+        for (int o = 0; o < n->nargs; o++)
+            for (int i = 0; i < w->nstates; i++) {
+                uint32_t with = 0, later = 0;
+                if (!(w->dep.form[n->arg[o]->id] >> i & 1)) continue;
+                for (int k = 0; k < n->nargs; k++)
+                    if (k != o) with |= w->dep.any[n->arg[k]->id];
+                for (int j = 0; j < w->nstates; j++)
+                    if (to[j] >> i & 1 || j == i) later |= (uint32_t)1 << j;
+                if (!(with & ~later)) continue;
+                to[i] |= with & ~later;
+                close_over(to, w->nstates);
+            }
+    }
+}
 static void sort_parts(work *w)
 {
     const np_node *scan = w->lift.scan;
@@ -57,9 +84,8 @@ static void sort_parts(work *w)
                 scan->arg[w->seq + i]->type == scan->arg[w->seq + j]->type)
                 to[i] |= (uint32_t)1 << j, to[j] |= (uint32_t)1 << i;
     }
-    for (int k = 0; k < n; k++)
-        for (int i = 0; i < n; i++)
-            if (to[i] >> k & 1) to[i] |= to[k];
+    close_over(to, n);
+    order_reads(w, to);
     while (taken != (n == 32 ? ~(uint32_t)0 : ((uint32_t)1 << n) - 1)) {
         for (int i = 0; i < n; i++) {
             uint32_t own = (uint32_t)1 << i;
@@ -124,6 +150,8 @@ static int64_t choose(const work *w, const np_affine *a, const char **why)
         c = has_steps(a) || a->decay == NP_DECAY_KEY ? 16 : 32;
         if (volume(a, a->key) * volume(a, a->value) * volume(a, a->held) < 256)
             return *why = "a small state is as fast step by step", 1;
+        if (chunk_work(a, (double)c) > WASTE * step_work(a))
+            return *why = "chunks would cost many times the multiply-adds", 1;
     }
     return c < hi ? c : hi;
 }
@@ -251,6 +279,7 @@ static np_node *block(chunker *c, np_rw *rw, const np_node *scan)
     w.lift = (np_lift){.rw = rw, .scan = scan, .n = scan->attr[1]};
     w.lift.whole = np_arena_array(&c->mem, rw->old->nnodes + 1, sizeof *w.lift.whole);
     w.lift.timed = np_arena_array(&c->mem, rw->old->nnodes + 1, sizeof *w.lift.timed);
+    w.lift.known = np_arena_array(&c->mem, rw->old->nnodes + 1, sizeof *w.lift.known);
     np_affine_depend(rw->old, scan, &w.dep, &c->mem);
     sort_parts(&w);
     for (int q = 0; q < w.nparts; q++) do_part(&w, q);

@@ -1,7 +1,11 @@
 /* The part of a scan that stays step by step while another part of it is blocked:
  * a scan of its own over the states that need one another, with those values of
- * the body that depend on them and on no later state. It gives out what the rest
- * of the body asks for. */
+ * the body that depend on them and on no later state.
+ *
+ * It gives out what the rest of the body asks for. What other states ask for is
+ * looked into: elementwise steps and broadcasts on the way, which the next states
+ * of this scan do not need, are left to be computed for all steps at once, so that
+ * a gate exp(m' - m) stays as small as the maximum that it is made from. */
 #include "chunk.h"
 
 #include <string.h>
@@ -12,6 +16,9 @@ typedef struct part {
     uint32_t mask, done;
     np_node *scan; /* the new one */
     bool *placed;  /* by old id: copied into it */
+    bool *needed;  /* by old id: the next states of the mask are made from it */
+    bool *asked;   /* by old id: looked into for another state */
+    bool *given;   /* by old id: leaves the scan */
     bool ok;
 } part;
 
@@ -62,17 +69,50 @@ static np_node *place(part *p, const np_node *n)
     np_rewrite_set(rw, n, now);
     return now;
 }
-/* Is n asked for by what does not belong here? */
-static bool leaves(const part *p, const np_node *n)
+static void need(part *p, const np_node *n);
+static void need_captured(part *p, const np_block *b)
+{
+    for (const np_node *n = b->first; n; n = n->next) {
+        for (int i = 0; i < n->nargs; i++) need(p, n->arg[i]);
+        for (int i = 0; i < 2; i++)
+            if (n->body[i]) need_captured(p, n->body[i]);
+    }
+}
+static void need(part *p, const np_node *n)
+{
+    if (n->in != p->l->scan->body[0] || p->needed[n->id]) return;
+    p->needed[n->id] = true;
+    for (int i = 0; i < n->nargs; i++) need(p, n->arg[i]);
+    for (int i = 0; i < 2; i++)
+        if (n->body[i]) need_captured(p, n->body[i]);
+}
+static bool is_here(const part *p, const np_node *n)
+{
+    return n->in == p->l->scan->body[0] && belongs(p, n);
+}
+/* Another state asks for n. */
+static void hand_out(part *p, const np_node *n)
+{
+    if (!is_here(p, n) || p->asked[n->id]) return;
+    p->asked[n->id] = true;
+    if (p->needed[n->id] || !np_affine_peels(n)) {
+        p->given[n->id] = true;
+        return;
+    }
+    for (int i = 0; i < n->nargs; i++) hand_out(p, n->arg[i]);
+}
+static void find_given(part *p, int nouts)
 {
     const np_block *body = p->l->scan->body[0];
-    int nstates = p->l->scan->nargs - (int)p->l->scan->attr[0]->k, nouts = body->last->nargs - nstates;
+    int nstates = body->last->nargs - nouts;
+    for (int i = 0; i < nstates; i++)
+        if (p->mask >> i & 1) need(p, body->last->arg[nouts + i]);
     for (const np_node *m = body->first; m; m = m->next) {
-        if (m->op != NP_YIELD && belongs(p, m)) continue;
-        for (int i = 0; i < m->nargs; i++)
-            if (m->arg[i] == n && !(m->op == NP_YIELD && i >= nouts)) return true;
+        if (m->op == NP_YIELD)
+            for (int i = 0; i < nouts; i++) p->given[m->arg[i]->id] |= is_here(p, m->arg[i]);
+        else if (p->l->rw->live[m->id] && !belongs(p, m))
+            for (int i = 0; i < m->nargs; i++) hand_out(p, m->arg[i]);
     }
-    return false;
 }
 
 bool np_chunk_steps(np_lift *l, const np_depend *d, uint32_t mask, uint32_t done, np_node **final)
@@ -84,7 +124,10 @@ bool np_chunk_steps(np_lift *l, const np_depend *d, uint32_t mask, uint32_t done
     int seq = (int)old->attr[0]->k, n = old->nargs - seq, nouts = body->last->nargs - n, states = 0, k = 0;
     np_node **start = np_arena_array(&b->fn->mem, (size_t)n + 1, sizeof *start);
     part p = {.l = l, .d = d, .mask = mask, .done = done, .ok = true};
-    p.placed = np_arena_array(&b->fn->mem, rw->old->nnodes + 1, sizeof *p.placed);
+    bool **marks[] = {&p.placed, &p.needed, &p.asked, &p.given};
+    for (size_t i = 0; i < NP_LEN(marks); i++)
+        *marks[i] = np_arena_array(&b->fn->mem, rw->old->nnodes + 1, sizeof **marks[i]);
+    find_given(&p, nouts);
     for (int i = 0; i < n; i++)
         if (mask >> i & 1) start[states++] = np_rewrite_get(rw, old->arg[seq + i]);
     p.scan = np_build_open(b, NP_SCAN, states, start,
@@ -103,9 +146,9 @@ bool np_chunk_steps(np_lift *l, const np_depend *d, uint32_t mask, uint32_t done
     const np_node **given = np_arena_array(&b->fn->mem, count + (size_t)n + 1, sizeof *given);
     int ngiven = 0;
     for (int i = seq; i < body->nparams; i++)
-        if ((mask >> (i - seq) & 1) && leaves(&p, body->param[i])) given[ngiven++] = body->param[i];
+        if (p.given[body->param[i]->id]) given[ngiven++] = body->param[i];
     for (const np_node *m = body->first; m; m = m->next)
-        if (m->op != NP_YIELD && rw->live[m->id] && belongs(&p, m) && leaves(&p, m)) given[ngiven++] = m;
+        if (p.given[m->id]) given[ngiven++] = m;
     for (int i = 0; i < ngiven && p.ok; i++) yield[i] = place(&p, given[i]);
     k = ngiven;
     for (int i = 0; i < n && p.ok; i++)

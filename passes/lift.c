@@ -105,5 +105,5 @@ np_node *np_lift_get(np_lift *l, const np_node *x)
 void np_lift_set(np_lift *l, const np_node *x, np_node *whole)
 {
     l->whole[x->id] = whole;
-    l->timed[x->id] = true;
+    l->timed[x->id] = l->known[x->id] = true;
 }

@@ -10,6 +10,7 @@ typedef struct np_lift {
     const np_dim *n;     /* steps */
     np_node **whole;     /* by old id: the value of all steps (axis 0), or of every step alike */
     bool *timed;         /* by old id: does it have the axis of steps */
+    bool *known;         /* by old id: was it set from outside */
     const np_node *no;   /* the first node that could not be lifted */
 } np_lift;
 /* The new value of x, a node of the body or one visible from it. NULL: it cannot be lifted. */
