@@ -391,7 +391,7 @@ function decoder(m)
     function m.mixer(x, T, D, c, i, ...) return kind(m.kinds, c.pattern, i)(x, T, D, c, i, ...) end
     function m.by_hand(x, w, c, i, ...) return kind(m.kinds_by_hand, c.pattern, i)(x, w, c, i, ...) end
   end
-  m.config, m.keys, m.tokenizer, m.context = config, keys, m.tokenizer or { kind = "file" }, "positions"
+  m.config, m.keys, m.tokenizer, m.context = config, keys, m.tokenizer or { kind = "file" }, config.context and "context" or "positions"
   function m.build(c)
     local T, V, D, F = axis "T", axis("vocab", c.vocab), axis("D", c.dim), c.hidden > 0 and axis("F", c.hidden)
     local embed = weight("model.embeddings.weight", { V, D })

@@ -7,7 +7,7 @@
 local gau = require "gau_quadratic"
 
 return decoder {
-  config = { expand = 2, key = 128, group = range(256, 1, 65536), causal = true, rope_theta = 1e4, hidden = 0 },
+  config = { context = 4096, expand = 2, key = 128, group = range(256, 1, 65536), causal = true, rope_theta = 1e4, hidden = 0 },
   mixer = function(x, T, D, c)
     local u, v, z, E, S = gau.unit(x, T, D, c)
     local function view(name) return rope(affine(z, S, name), T, S, c.rope_theta) end

@@ -17,7 +17,7 @@ function G.local_attention(q, k, v, T, S, length, mask)
 end
 
 local m = decoder {
-  config = { expand = 2, key = 128, length = 512, causal = true, rope_theta = 1e4, hidden = 0 },
+  config = { context = 4096, expand = 2, key = 128, length = 512, causal = true, rope_theta = 1e4, hidden = 0 },
   mixer = function(x, T, D, c)
     local u, v, z, E, S = G.unit(x, T, D, c)
     local q, k = rope(affine(z, S, "q"), T, S, c.rope_theta), rope(affine(z, S, "k"), T, S, c.rope_theta)

@@ -54,7 +54,8 @@ end
 return decoder {
   kinds = kinds, kinds_by_hand = by_hand,
   config = {
-    pattern = "recurrent recurrent attention", width = function(c) return c.dim end, conv = 4, heads = 4, kv_heads = 1, window = 1024, rope_theta = 1e4,
+    context = 4096, pattern = "recurrent recurrent attention", width = function(c) return c.dim end, conv = 4, heads = 4, kv_heads = 1,
+    window = 1024, rope_theta = 1e4,
   },
   small = { layers = 3, width = 3, conv = 2, heads = 2, window = 2 },
 }
