@@ -204,6 +204,7 @@ static bool accumulate_until(tile *t, np_sum *s, np_node **acc)
     for (int r = 0; r < t->nrows; r++) {
         np_loops_sum_at(l, s, t->row[r]);
         if (!np_loops_until(l, s, &end[r]) || !np_loops_until_more(l, &end[r], &end[0], &more[r])) return false;
+        if (end[r].ix->deps >> t->lane & 1) return false; /* every lane would end elsewhere */
         if (more[r] < 0 || more[r] > ROWS || end[r].mask != end[0].mask) return false;
         if (more[r] > most) most = more[r];
     }
