@@ -30,7 +30,8 @@ np_tensor *np_check_run(np_subject *s, np_pieces p);
 np_tensor *np_check_whole(np_subject *s, np_pieces p); /* p.in in one piece through @whole */
 double np_check_worst(const np_subject *s, const np_tensor *a, const np_tensor *b);
 void np_check_free(np_tensor *t, int n);
-np_status np_check_compile(np_subject *s); /* for the chunk of the job */
+/* The form of the job's chunk. quick: with few optimisations, for a sample of forms whose code runs once or twice. */
+np_status np_check_compile(np_subject *s, bool quick);
 
 /* ---- draw.c: numbers for inputs and weights, and what is done to them. */
 np_status np_draw_inputs(np_subject *s);

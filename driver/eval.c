@@ -140,12 +140,13 @@ static np_status run_rows(eval *e, np_pieces *p, np_tensor *out, double *ms)
     np_status st = NP_OK;
     *ms = 0;
     for (int64_t r = 0; r < (rows ? rows : 1) && st == NP_OK; r++) {
-        for (int i = 0; i < f->ninputs; i++) in[i] = row_of(&e->in[i], f->top.param[i]->type->rank, r);
-        p->in = in;
+        for (int i = 0; i < f->ninputs && rows; i++)
+            in[i] = row_of(&e->in[i], f->top.param[i]->type->rank, r);
+        p->in = rows ? in : e->in;
         double start = now_ms();
         st = np_pieces_run(p);
         *ms += e->lib ? p->ms : now_ms() - start;
-        for (int i = 0; i < f->ninputs; i++) np_tensor_free(&in[i]);
+        for (int i = 0; i < f->ninputs && rows; i++) np_tensor_free(&in[i]);
         for (int i = 0; i < f->nouts && st == NP_OK; i++) {
             if (!rows) {
                 out[i] = p->out[i];
@@ -176,9 +177,13 @@ static np_status run_all(eval *e, np_pieces *p)
         for (int k = 0; k < e->f->nouts; k++) np_tensor_free(&out[k]);
     }
     qsort(ms, (size_t)n, sizeof *ms, by_value);
-    if (e->o->repeat)
-        printf("median %.3f ms, min %.3f ms of %" PRId64 " runs\n", (ms[(n - 1) / 2] + ms[n / 2]) / 2, ms[0],
+    if (e->o->repeat) {
+        printf("median %.3f ms, min %.3f ms of %" PRId64 " runs", (ms[(n - 1) / 2] + ms[n / 2]) / 2, ms[0],
                n);
+        if (e->lib)
+            printf(", %" PRId64 " bytes of work memory", np_mod_fn(e->job.model->mod, p->entry)->work);
+        printf("\n");
+    }
     return st;
 }
 

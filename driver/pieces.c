@@ -117,11 +117,14 @@ static np_status start(run *r)
 static np_status piece(run *r)
 {
     const np_fn *f = r->f;
-    for (int i = 0; i < f->ninputs; i++)
-        r->in[i] =
-            np_pieces_rows(&r->p->in[i], np_pieces_axis(r->shape->top.param[i]->type, r->T), r->from, r->len);
+    bool whole = r->p->n == 1; /* of inputs that may be large: no copy */
+    for (int i = 0; i < f->ninputs; i++) {
+        const np_tensor *in = &r->p->in[i];
+        int axis = np_pieces_axis(r->shape->top.param[i]->type, r->T);
+        r->in[i] = whole ? *in : np_pieces_rows(in, axis, r->from, r->len);
+    }
     np_status st = call(r, f, r->in, r->out);
-    for (int i = 0; i < f->ninputs; i++) np_tensor_free(&r->in[i]);
+    for (int i = 0; i < f->ninputs && !whole; i++) np_tensor_free(&r->in[i]);
     for (int i = 0; i < f->nouts && st == NP_OK; i++) keep(r, i, &r->out[i]);
     for (int i = 0; i < f->nstates && st == NP_OK; i++) {
         np_tensor_free(&r->in[f->ninputs + i]);

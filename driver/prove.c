@@ -320,7 +320,7 @@ static void prove_form(proof *p, const char *name)
 }
 
 /* ---- forms */
-static void prove_chunk(proof *p, const char *name, int chunk, bool compiled)
+static void prove_chunk(proof *p, const char *name, int chunk, bool compiled, bool quick)
 {
     char prefix[64];
     np_subject *s = p->s;
@@ -329,7 +329,7 @@ static void prove_chunk(proof *p, const char *name, int chunk, bool compiled)
     p->compiled = false;
     if (np_job_form(&s->job)) return;
     prove_form(p, prefix);
-    if (!compiled || np_check_compile(s)) return;
+    if (!compiled || np_check_compile(s, quick)) return;
     p->compiled = true;
     snprintf(prefix, sizeof prefix, "%s%scompiled: ", name, *name ? ", " : "");
     prove_form(p, prefix);
@@ -346,16 +346,16 @@ static void prove_forms(proof *p)
     int64_t asked = p->s->c->o->chunk;
     char name[32];
     if (!np_job_scans(&p->s->job)) {
-        prove_chunk(p, "", 0, true);
+        prove_chunk(p, "", 0, true, false);
         return;
     }
     for (size_t i = 0; i < NP_LEN(forms); i++) {
         if (asked > 0 && forms[i].chunk != 1) continue;
         snprintf(name, sizeof name, forms[i].chunk == 1 ? "step by step" : "chunk %d", forms[i].chunk);
-        prove_chunk(p, name, forms[i].chunk, forms[i].compiled);
+        prove_chunk(p, name, forms[i].chunk, forms[i].compiled, true);
     }
     snprintf(name, sizeof name, asked > 0 ? "chunk %d" : "automatic", (int)asked);
-    prove_chunk(p, name, asked > 0 ? (int)asked : 0, true);
+    prove_chunk(p, name, asked > 0 ? (int)asked : 0, true, false);
 }
 
 /* ---- */
