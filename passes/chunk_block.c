@@ -277,6 +277,15 @@ static void tables(body *m)
                 m->after[f][i] = m->after[entry[f]][i];
             }
 }
+/* Scores of steps that read e has behind it; u, over which reads sum, is the last axis. */
+static np_lab in_past(body *m, int e, np_lab x)
+{
+    char rest[NP_LETTERS], axes[NP_LETTERS];
+    if (x.zero) return x;
+    np_label_keep(rest, x.axes, "tu", false);
+    np_label_join(axes, "t", rest, "u");
+    return np_label_op_as(m->l, NP_SELECT, 3, (np_lab[]){m->past[ends(m, e)], x, np_label_none}, axes);
+}
 static void table_scores(body *m)
 {
     bool plain = m->a->decay == NP_DECAY_NONE;
@@ -289,7 +298,7 @@ static void table_scores(body *m)
                 np_lab p = score(m, m->read[e][i], at_u(m->w[f]));
                 sum = np_label_add(m->l, sum, plain ? p : np_label_mul(m->l, p, table));
             }
-            m->scores[e][f] = sum.zero ? sum : np_label_select(m->l, m->past[ends(m, e)], sum, np_label_none);
+            m->scores[e][f] = in_past(m, e, sum);
         }
     for (int f = 0; f < m->a->nwrites; f++)
         if (!enters(m, f)) m->after[f][0] = np_label_none;
@@ -492,9 +501,7 @@ static void write_body(body *m)
     case NP_DECAY_VALUE:
         for (int e = 0; e < a->nreads; e++)
             for (int f = 0; f < a->nwrites; f++) {
-                if (enters(m, f))
-                    m->scores[e][f] = np_label_select(m->l, m->past[ends(m, e)],
-                                                      score(m, m->read[e][0], at_u(m->w[f])), np_label_none);
+                if (enters(m, f)) m->scores[e][f] = in_past(m, e, score(m, m->read[e][0], at_u(m->w[f])));
                 m->after[f][0] = enters(m, f) ? np_label_one : np_label_none;
             }
         break;
