@@ -15,20 +15,20 @@
 
 enum { NP_STATES = 6, NP_WRITES = 10, NP_READS = 10 };
 typedef struct np_write {
-    const np_node *y;          /* what is added to the state */
-    char at[NP_RANK + 1];      /* letters of its axes */
+    const np_node *y;     /* what is added to the state */
+    char at[NP_RANK + 1]; /* letters of its axes */
     np_lab w, b, c[NP_READS];
-    np_lab post[NP_STATES];    /* how it enters each state */
-    bool reads;                /* some c is not zero */
+    np_lab post[NP_STATES]; /* how it enters each state */
+    bool reads;             /* some c is not zero */
 } np_write;
 typedef struct np_read {
-    const np_node *at;         /* whose value it is; of what stands for a whole state: that */
-    char axes[NP_RANK + 1];    /* letters of its axes */
+    const np_node *at;      /* whose value it is; of what stands for a whole state: that */
+    char axes[NP_RANK + 1]; /* letters of its axes */
     np_lab a[NP_STATES];
-    np_lab same[NP_WRITES];    /* how it sees what the same step has written */
-    np_lab by;                 /* what it multiplies the value by that it sums */
-    const np_node *of;         /* that value */
-    int end;                   /* which state's next one that is, or -1: then r_e = by S_end' */
+    np_lab same[NP_WRITES]; /* how it sees what the same step has written */
+    np_lab by;              /* what it multiplies the value by that it sums */
+    const np_node *of;      /* that value */
+    int end;                /* which state's next one that is, or -1: then r_e = by S_end' */
 } np_read;
 typedef enum {
     NP_DECAY_NONE,
@@ -40,23 +40,23 @@ typedef enum {
 typedef struct np_affine {
     np_lift *lift;
     np_label l;
-    const bool *of;            /* by old id: a parameter that is one of the states, in order of `state` */
+    const bool *of; /* by old id: a parameter that is one of the states, in order of `state` */
     int nstates, nwrites, nreads;
     const np_node *state[NP_STATES], *next[NP_STATES];
     np_write write[NP_WRITES];
     np_read read[NP_READS];
     np_lab mix[NP_STATES][NP_STATES];
-    char axes[NP_RANK + 1];    /* of the states; each is one of four kinds: */
-    char key[NP_RANK + 1];     /* summed by reads */
-    char value[NP_RANK + 1];   /* kept by reads */
-    char held[NP_RANK + 1];    /* kept by reads, and decays differ along it */
-    char batch[NP_RANK + 1];   /* in everything: one recurrence for each index */
+    char axes[NP_RANK + 1];  /* of the states; each is one of four kinds: */
+    char key[NP_RANK + 1];   /* summed by reads */
+    char value[NP_RANK + 1]; /* kept by reads */
+    char held[NP_RANK + 1];  /* kept by reads, and decays differ along it */
+    char batch[NP_RANK + 1]; /* in everything: one recurrence for each index */
     np_decay decay;
-    const char *no;            /* why not, and where */
+    const char *no; /* why not, and where */
     const np_node *where;
-    struct np_form **form;     /* private, by old id */
-    const char *state_like;    /* by old id: kinds, see affine.c */
-    char fresh;                /* next unused letter */
+    struct np_form **form;  /* private, by old id */
+    const char *state_like; /* by old id: kinds, see affine.c */
+    char fresh;             /* next unused letter */
 } np_affine;
 
 /* How values of the body depend on states, for every old id: bit i, state i of the scan. */

@@ -164,18 +164,19 @@ static const char *decay_text(np_decay d)
         "a decay for each channel of the value", "states that are mixed by numbers for each head"};
     return text[d];
 }
-static void note_block(const work *w, const np_affine *a, int64_t c)
+static void note_block(const work *w, const np_affine *a, int64_t c, np_guard g)
 {
     int solved = 0;
     for (int f = 0; f < a->nwrites; f++) solved += a->write[f].reads;
     np_str after =
         solved ? np_str_fmt(w->lift.rw->b->cx, ", %d of them after reads of the same step", solved) : "";
     np_note(w->lift.rw->b->cx, w->lift.scan->loc,
-            "scan over %s in @%s, state %s: %d read%s, %d write%s%s, %s; in chunks of %d steps, %.2g times "
-            "the multiply-adds of the step form",
+            "scan over %s in @%s, state %s: %d read%s, %d write%s%s, %s (%s); in chunks of %d steps, "
+            "%.2g times the multiply-adds of the step form",
             np_dim_str(w->lift.rw->b->cx, w->lift.n), w->lift.rw->b->fn->name,
             a->state[0]->name ? a->state[0]->name : "", a->nreads, a->nreads == 1 ? "" : "s", a->nwrites,
-            a->nwrites == 1 ? "" : "s", after, decay_text(a->decay), (int)c,
+            a->nwrites == 1 ? "" : "s", after, decay_text(a->decay),
+            a->nstates > 1 ? "exact products" : np_guard_text(w->lift.rw->b->cx, g), (int)c,
             chunk_work(a, (double)c) / step_work(a));
 }
 static void note_step(const work *w, const np_node *state, const np_node *where, const char *why)
@@ -246,11 +247,12 @@ static void do_part(work *w, int q)
         w->pending_steps |= w->part[q];
         return;
     }
-    note_block(w, a, c);
+    np_guard g = np_guard_of(a->mix[0][0], c);
+    note_block(w, a, c, g);
     if (!joins(w, a, c)) flush(w);
     w->size = c;
     np_blocked *r = &w->pending[w->npending++];
-    *r = (np_blocked){.a = a};
+    *r = (np_blocked){.a = a, .guard = g};
     for (int i = 0, k = 0; i < w->nstates; i++)
         if (w->part[q] >> i & 1) r->start[k++] = np_rewrite_get(rw, scan->arg[w->seq + i]);
     w->pending_states |= w->part[q];

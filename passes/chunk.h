@@ -3,6 +3,7 @@
 #define NP_CHUNK_H
 
 #include "affine.h"
+#include "guard.h"
 
 /* ---- chunk_frame.c: scans that are being written one inside the other, and how
  * a labelled tensor from outside is seen inside. */
@@ -17,7 +18,7 @@ typedef struct np_frame {
 enum { NP_FRAMES = NP_RANK + 4 };
 typedef struct np_frames {
     np_build *b;
-    np_label *l;              /* of the recurrence that is being written */
+    np_label *l; /* of the recurrence that is being written */
     np_frame frame[NP_FRAMES];
     int n;
     np_block *home;           /* where the scan stood */
@@ -36,6 +37,7 @@ bool np_frame_ragged(const np_frames *s); /* may the last chunk have fewer steps
 /* ---- chunk_block.c: the blocked form of recurrences that do not need one another. */
 typedef struct np_blocked {
     np_affine *a;
+    np_guard guard;
     np_node *start[NP_STATES], *final[NP_STATES]; /* of the new function */
 } np_blocked;
 void np_chunk_block(np_frames *s, np_blocked *r, int n);

@@ -15,6 +15,7 @@ typedef struct np_lift {
 } np_lift;
 /* The new value of x, a node of the body or one visible from it. NULL: it cannot be lifted. */
 np_node *np_lift_get(np_lift *l, const np_node *x);
-void np_lift_set(np_lift *l, const np_node *x, np_node *whole); /* what is known already: has the axis of steps */
+void np_lift_set(np_lift *l, const np_node *x,
+                 np_node *whole); /* what is known already: has the axis of steps */
 
 #endif

@@ -1,0 +1,69 @@
+/* A recurrence inside the body of the scan over chunks: shared by the files that
+ * write the blocked form, and by no one else. Letters: t the step that reads, u the
+ * step that has written. */
+#ifndef NP_CHUNK_BODY_H
+#define NP_CHUNK_BODY_H
+
+#include "chunk.h"
+
+typedef struct np_chunked { /* one recurrence inside the body of the scan over chunks */
+    np_frames *s;
+    np_label *l;
+    np_affine *a;
+    np_lab t, u, valid, past[2]; /* numbers of steps; [t]: is there such a step; [t,u]: u < t, u <= t */
+    np_lab read[NP_READS][NP_STATES], w[NP_WRITES], b[NP_WRITES], c[NP_WRITES][NP_READS];
+    np_lab post[NP_WRITES][NP_STATES], mix[NP_STATES][NP_STATES];
+    np_lab same[NP_READS][NP_WRITES]; /* scores within a step */
+    np_lab table[2][NP_WRITES]
+                [NP_STATES];            /* A(t,u) with what enters state i; [1]: with the decay of t itself */
+    np_lab after[NP_WRITES][NP_STATES]; /* s(u) */
+    np_lab before[2][NP_STATES][NP_STATES]; /* p(t); [1]: with the decay of t itself */
+    np_lab whole[NP_STATES][NP_STATES];     /* p(C) */
+    np_lab scores[NP_READS][NP_WRITES];     /* P, without `same` */
+    np_guard guard;                         /* KEY: may decays be taken apart? */
+    np_lab late[NP_WRITES];                 /* KEY: w_f s(u); VALUE: b_f s(u) */
+    np_lab state[NP_STATES], next[NP_STATES];
+    np_lab start[NP_READS], out[NP_READS]; /* r0; r */
+    bool solved[NP_READS];                 /* known from forward substitution */
+} np_chunked;
+
+/* ---- chunk_body.c: operands as they are in the chunk, and short scans over its steps. */
+void np_chunk_see(np_chunked *m);
+np_lab np_chunk_at_u(np_lab x);
+/* Does read e see what its step leaves? Index of the tables that it wants. */
+int np_chunk_ends(const np_chunked *m, int e);
+bool np_chunk_any_read(const np_chunked *m, int end);
+bool np_chunk_enters(const np_chunked *m, int f); /* does write f stay in any state? */
+void np_chunk_letters(char *out, np_lab x, np_lab y, const char *minus);
+/* The sum of x y over the letters `over`, which neither may have: then it counts them. */
+np_lab np_chunk_dot(np_chunked *m, np_lab x, np_lab y, const char *over, const char *out);
+np_lab np_chunk_score(np_chunked *m, np_lab x, np_lab y); /* .. over the key */
+/* The letters of a read as it is computed here: t, what it brings, what it keeps. */
+void np_chunk_read_letters(const np_chunked *m, int e, bool t, char *out);
+void np_chunk_state_letters(const np_chunked *m, char *out);
+void np_chunk_mix_letters(const np_chunked *m, char *out); /* of the decays, without t */
+
+/* A short scan: what it carries and gives, as labels. */
+enum { NP_SLOTS = 64 };
+typedef struct np_short {
+    np_chunked *m;
+    int nstates, nouts;
+    np_lab start[NP_SLOTS], now[NP_SLOTS], next[NP_SLOTS], out[NP_SLOTS], *to_last[NP_SLOTS],
+        *to_out[NP_SLOTS];
+    np_node *scan;
+} np_short;
+/* One more carried value, of these axes, starting from 0 or 1; its last value goes to `last`. */
+int np_short_carry(np_short *k, const char *axes, bool one, np_lab *last);
+void np_short_open(np_short *k);
+np_lab np_short_at(np_short *k, np_lab x);             /* a value of the chunk at the running step */
+void np_short_give(np_short *k, np_lab x, np_lab *to); /* one more output */
+np_lab np_short_put(np_short *k, np_lab block, np_lab x,
+                    const char *axes); /* row u = t of a carried block becomes x */
+void np_short_close(np_short *k);
+
+/* ---- chunk_decay.c: scores, and decays since the start and until the end of the chunk. */
+void np_chunk_decay(np_chunked *m);
+/* Scores of steps that read e has behind it; u, over which reads sum, is the last axis. */
+np_lab np_chunk_in_past(np_chunked *m, int e, np_lab x);
+
+#endif
