@@ -1,6 +1,6 @@
 /* Scans whose steps run fast: what runs around time, and in which order a step
  * computes. Takes a scan whose body is elementwise operations and sums on its
- * states; other bodies are left to loops_scan.c.
+ * states; other bodies, and those that multiply matrices, are left to loops_scan.c.
  *
  * Every value that comes from a state has its axes in *classes*: axes that must
  * have the same index wherever they meet. A class that every state has and over
@@ -22,7 +22,7 @@
 
 #include <string.h>
 
-enum { TILE_BYTES = 32 * 1024, FEWEST = 16, MANY = 256 };
+enum { TILE_BYTES = 32 * 1024, FEWEST = 16, PRODUCT = 4096, MANY = 256 };
 
 /* ---- around time */
 static bool has_class(const np_steps *s, const np_node *x, int c)
@@ -94,6 +94,39 @@ static bool choose_outside(np_steps *s)
     if (s->lane >= 0 && !np_dim_int(s->class[s->lane].n, &n)) return false;
     choose_width(s);
     return true;
+}
+
+/* ---- products of matrices: they run better as tiles of their own (loops_tile.c) than inside a step */
+/* Does operand o of a contraction have an axis of the result that the other one lacks? */
+static bool has_own(const np_node *x, int o)
+{
+    const char *comma = strchr(x->sym, ','), *out = strstr(x->sym, "->") + 2;
+    const char *mine = o ? comma + 1 : x->sym, *other = o ? x->sym : comma + 1;
+    for (int k = 0; k < x->arg[o]->type->rank; k++)
+        if (!np_dim_is(x->arg[o]->type->dim[k], 1) && strchr(out, mine[k]) &&
+            !memchr(other, mine[k], (size_t)x->arg[1 - o]->type->rank))
+            return true;
+    return false;
+}
+static bool is_product(const np_steps *s, const np_node *x)
+{
+    if (!np_is_sum(x)) return false;
+    if (x->op == NP_CONTRACT) return has_own(x, 0) && has_own(x, 1);
+    const np_node *y = np_steps_operand(s, x, 0); /* products under a mask are written as sums over three axes */
+    int64_t n = 1;
+    int axes = 0;
+    for (int k = 0; k < y->type->rank; k++) {
+        int64_t d = count(y->type->dim[k]);
+        axes += d > 1;
+        n *= d < PRODUCT ? d : PRODUCT;
+    }
+    return axes >= 3 && n >= PRODUCT && !np_steps_hot(s, y);
+}
+static bool has_product(const np_steps *s, const np_block *b)
+{
+    for (const np_node *n = b->first; n; n = n->next)
+        if (is_product(s, n) || (n->body[0] && has_product(s, n->body[0]))) return true;
+    return false;
 }
 
 /* ---- roots */
@@ -455,7 +488,7 @@ bool np_loops_time(np_lower *l, const np_node *scan)
     s.state = np_arena_array(&l->mem, (size_t)s.nstates, sizeof *s.state);
     s.out = np_arena_array(&l->mem, (size_t)s.nouts + 1, sizeof *s.out);
     s.row = np_arena_array(&l->mem, (size_t)s.nstates, sizeof *s.row);
-    if (!np_steps_classes(&s) || !choose_outside(&s)) return false;
+    if (!np_steps_classes(&s) || has_product(&s, s.body) || !choose_outside(&s)) return false;
     np_steps_rows(&s);
     if (!find_roots(&s)) return false;
     find_temps(&s);
