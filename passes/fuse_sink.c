@@ -74,7 +74,7 @@ static bool can_stand_before(const plan *p, const bool *from, const np_node *x)
 static bool follows(sink *s, plan *p, const bool *from, const np_node *n)
 {
     bool any = false;
-    if (!np_is_elem(n)) return false;
+    if (!np_is_elem(n) || s->gone[n->id]) return false;
     for (int i = 0; i < n->nargs; i++) {
         const np_node *x = n->arg[i];
         if (output_of(p, x) >= 0 || (p->inside[x->id] && from[x->id]))
@@ -140,6 +140,7 @@ static bool can_go_in(const sink *s, const plan *p, const np_node *x)
 {
     int axis = p->axis[x->id];
     if (axis < 0 || x->in != block_of(p) || np_is_leaf(x) || x->body[0] || s->left[x->id]) return false;
+    if (s->gone[x->id]) return false; /* into a scan before this one */
     for (int i = 0; i < x->nargs; i++)
         if (np_peel_operand(x, i, axis) == NP_PEEL_FAIL) return false;
     if (!np_is_elem(x)) return x->nargs == 1 && !np_is_sum(x) && computes(s, p, x->arg[0]);
