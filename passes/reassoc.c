@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+enum { MOST = 8 }; /* products of one sum */
+
 static void find_symbols(np_cx *cx, const np_dim **T, const np_dim **N)
 {
     const np_dim **sym;
@@ -17,26 +19,55 @@ static void find_symbols(np_cx *cx, const np_dim **T, const np_dim **N)
         if (sym[i]->role == NP_ROLE_PAST) *N = sym[i];
     }
 }
+/* The next way through the sums of products, counted like a number whose last digit is the last choice made. */
+static bool next_choice(int *choice, int made)
+{
+    while (made > 0 && *choice >> (made - 1) & 1) made--;
+    if (made == 0) return false;
+    *choice = (*choice & ((1 << (made - 1)) - 1)) | 1 << (made - 1);
+    return true;
+}
+typedef struct found { /* what became of the products of one sum */
+    np_node *sum;
+    int n;
+    np_str said[MOST], why;
+    np_loc where;
+} found;
+
+static bool one_product(np_build *b, const np_node *n, const np_dim *T, const np_dim *N, int *choice,
+                        bool *more, found *r)
+{
+    np_product *p = np_arena_alloc(&b->fn->mem, sizeof *p);
+    *p = (np_product){.b = b, .T = T, .N = N, .all = np_dim_add(b->cx, N, T), .choice = *choice};
+    bool good =
+        np_product_of(p, n) && p->causal && np_product_decays(p); /* unmasked: each serves every other */
+    np_node *v = good ? np_product_scan(p, n) : NULL;
+    r->why = p->why, r->where = p->where;
+    if (!v) return false;
+    r->sum = r->sum ? np_build_2(b, NP_ADD, r->sum, v) : v;
+    r->said[r->n++] = p->said;
+    *more = next_choice(choice, p->nchoices);
+    return true;
+}
 static np_node *causal_rule(np_rw *rw, const np_node *old, np_node *const *arg)
 {
-    np_product *p = np_arena_alloc(&rw->b->fn->mem, sizeof *p);
     np_build *b = rw->b;
+    const np_dim *T = NULL, *N = NULL;
+    found r = {0};
+    int choice = 0;
+    bool good = true, more = true;
     if ((old->op != NP_CONTRACT && old->op != NP_REDUCE) || b->at != &b->fn->top) return NULL;
-    p->b = b;
-    find_symbols(b->cx, &p->T, &p->N);
-    if (!p->T || !p->N) return NULL;
-    p->all = np_dim_add(b->cx, p->N, p->T);
+    find_symbols(b->cx, &T, &N);
+    if (!T || !N) return NULL;
     np_node n = *old;
     n.arg = (np_node **)arg;
-    np_node *r = NULL;
-    if (np_product_of(p, &n)) {
-        if (!p->causal) return NULL; /* every position serves every other */
-        if (np_product_decays(p)) r = np_product_scan(p, &n);
-    }
-    if (!r && p->why)
-        np_note(b->cx, old->loc, "a sum over earlier positions keeps them all: %s (line %d)", p->why,
-                p->where.line);
-    return r;
+    while (good && more && r.n < MOST) good = one_product(b, &n, T, N, &choice, &more, &r);
+    if (good && more) good = false, r.why = "it is a sum of too many products", r.where = old->loc;
+    for (int i = 0; good && i < r.n; i++) np_note(b->cx, old->loc, "%s", r.said[i]);
+    if (!good && r.why)
+        np_note(b->cx, old->loc, "a sum over earlier positions keeps them all: %s (line %d)", r.why,
+                r.where.line);
+    return good ? r.sum : NULL;
 }
 np_fn *np_reassoc_causal(const np_fn *main)
 {

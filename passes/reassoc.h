@@ -6,7 +6,7 @@
 
 #include "passes.h"
 
-enum { NP_FACTORS = 24, NP_TERMS = 24, NP_COEFS = 3, NP_LETTERS = 26 };
+enum { NP_FACTORS = 24, NP_TERMS = 24, NP_COEFS = 3, NP_LETTERS = 26, NP_CHOICES = 6 };
 
 typedef struct np_factor {
     np_node *n;
@@ -47,7 +47,11 @@ typedef struct np_product {
     np_power power[NP_TERMS];
     int ndecays;
     np_factor decay[NP_FACTORS]; /* of one step: from the position before to t */
-    bool causal, strict;       /* masked: j <= t, j < t */
+    bool causal, strict;        /* masked: j <= t, j < t */
+    bool late;                  /* the decay of t itself is not among them */
+    int64_t group;              /* masked: j / group < t / group; 0: it is not */
+    int nchoices, choice;       /* of sums of products: bit i says which side of the i-th sum this product takes */
+    np_str said;                /* what became of it */
     const char *why;           /* set: it has no such form */
     np_loc where;
 } np_product;
@@ -80,6 +84,6 @@ np_node *np_factor_position(const np_product *p); /* i32[T] */
 np_node *np_factor_local(const np_product *p, np_node *n);
 
 /* reassoc_scan.c */
-np_node *np_product_scan(np_product *p, const np_node *n);
+np_node *np_product_scan(np_product *p, const np_node *n); /* NULL and p->why, or p->said */
 
 #endif

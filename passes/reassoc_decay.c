@@ -7,6 +7,9 @@
  *   c anything else                 c_t - c_(t-1)
  *   f(t) / f(j), f a product that runs along time: its factor
  *
+ * Where only positions before t are seen, the decay of t itself may be left out:
+ * exp(c_(t-1) - c_j) is read before the state decays.
+ *
  * Terms of t and of j that cancel at t = j are such a pair. A term that has no partner
  * is a factor of its own position, unless it runs along time. */
 #include "reassoc.h"
@@ -130,12 +133,17 @@ static bool same_at_j(const np_product *p, const np_factor *x, const np_factor *
     now.n = np_factor_local(p, y->n);
     return now.n && strlen(now.at) == strlen(x->at) && np_factor_as(p, &now, x->at) == x->n;
 }
-static bool cancels(const np_product *p, const np_term *a, const np_term *b)
+/* Opposite multiples in the exponent of the same base. */
+static bool same_factors(const np_product *p, const np_term *a, const np_term *b)
 {
     if (a->num != -b->num || a->ncoefs != b->ncoefs || !same_base(p, a->of, b->of)) return false;
     for (int i = 0; i < a->ncoefs; i++)
         if (a->coef[i].n != b->coef[i].n || strcmp(a->coef[i].at, b->coef[i].at) != 0) return false;
-    return same_at_j(p, &a->x, &b->x);
+    return true;
+}
+static bool cancels(const np_product *p, const np_term *a, const np_term *b)
+{
+    return same_factors(p, a, b) && same_at_j(p, &a->x, &b->x);
 }
 static int side(const np_product *p, const np_term *e)
 {
@@ -143,27 +151,94 @@ static int side(const np_product *p, const np_term *e)
 }
 
 /* ---- pairs */
+typedef struct couple { /* terms a of t and b of j that cancel at t = j, or at t = j + 1: late */
+    int a, b, less;     /* less: a term that takes a step back from a, or -1 */
+    bool late, unit;
+    np_factor step; /* of one step, if that is not 1 */
+} couple;
+
 static void add_decay(np_product *p, np_factor f)
 {
     p->decay[p->ndecays++] = f;
 }
-/* All pairs to one base are one decay. */
-static void pair_terms(np_product *p, bool *used, bool *touched)
+/* shift(c, 1): c. */
+static bool earlier(const np_product *p, const np_factor *x, np_factor *c)
 {
-    np_factor step[NP_TERMS] = {0}; /* by the first power with that base */
+    np_node *w = x->n->op == NP_AT && np_dim_is(x->n->attr[1], 0) ? x->n->arg[0] : NULL;
+    if (!w || w->op != NP_WINDOW || w->nargs != 1 || !np_dim_is(w->attr[1], 2)) return false;
+    if (x->n->attr[0]->k != w->type->rank - 1 || x->at[w->attr[0]->k] != p->t) return false;
+    *c = np_factor_of(w->arg[0], x->at);
+    return true;
+}
+static bool make_couple(np_product *p, int i, int k, couple *c)
+{
+    np_term a = p->term[i];
+    *c = (couple){.a = i, .b = k, .less = -1};
+    if (!cancels(p, &a, &p->term[k])) {
+        if (!earlier(p, &p->term[i].x, &a.x) || !cancels(p, &a, &p->term[k])) return false;
+        c->late = true;
+    }
+    c->unit = is_position(p, a.x.n);
+    if (!c->unit) c->step = step_of(p, &a.x);
+    return true;
+}
+/* Is e what a step of the couple adds, taken away again: c_t - g_t is c_(t-1)? */
+static bool steps_back(const np_product *p, const couple *c, const np_term *e)
+{
+    const np_term *a = &p->term[c->a];
+    if (!same_factors(p, a, e)) return false;
+    if (c->unit) return !e->x.n;
+    return e->x.n && strlen(e->x.at) == strlen(c->step.at) &&
+           strspn(e->x.at, c->step.at) == strlen(e->x.at) && np_factor_as(p, &e->x, c->step.at) == c->step.n;
+}
+static int find_couples(np_product *p, bool *used, couple *list)
+{
+    int n = 0;
     for (int i = 0; i < p->nterms; i++)
         for (int k = 0; k < p->nterms && !used[i] && side(p, &p->term[i]) == 1; k++) {
-            np_term *a = &p->term[i], *b = &p->term[k];
-            if (used[k] || side(p, b) != 2 || !cancels(p, a, b)) continue;
-            used[i] = used[k] = touched[a->of] = touched[b->of] = true;
-            int first = 0;
-            while (!same_base(p, first, a->of)) first++;
-            np_factor by = {0};
-            if (!is_position(p, a->x.n)) by = step_of(p, &a->x);
-            add_to(p, &step[first], weighted(p, a, by.n ? &by : NULL));
+            if (used[k] || side(p, &p->term[k]) != 2 || !make_couple(p, i, k, &list[n])) continue;
+            used[i] = used[k] = true;
+            n++;
         }
+    return n;
+}
+/* Before t decays: only if that is so of all couples, and position t itself is not seen. */
+static bool settle_late(np_product *p, bool *used, couple *list, int n)
+{
+    int late = 0, back = 0;
+    for (int i = 0; i < n; i++) {
+        for (int k = 0; p->strict && !list[i].late && list[i].less < 0 && k < p->nterms; k++)
+            if (!used[k] && steps_back(p, &list[i], &p->term[k])) list[i].less = k, used[k] = true;
+        late += list[i].late, back += list[i].less >= 0;
+    }
+    p->late = n > 0 && late + back == n;
+    if (p->late && p->strict) return true;
+    if (late)
+        return np_product_refuse(p, p->term[list[0].a].x.n->loc,
+                                 "its decays are those up to the step before");
+    p->late = false;
+    for (int i = 0; i < n; i++)
+        if (list[i].less >= 0) used[list[i].less] = false;
+    return true;
+}
+/* All couples to one base are one decay. */
+static bool pair_terms(np_product *p, bool *used, bool *touched)
+{
+    np_factor step[NP_TERMS] = {0}; /* by the first power with that base */
+    couple list[NP_TERMS];
+    int n = find_couples(p, used, list);
+    if (!settle_late(p, used, list, n)) return false;
+    for (int i = 0; i < n; i++) {
+        const np_term *a = &p->term[list[i].a];
+        int first = 0;
+        while (!same_base(p, first, a->of)) first++;
+        touched[a->of] = touched[p->term[list[i].b].of] = true;
+        if (p->late && list[i].less >= 0) touched[p->term[list[i].less].of] = true;
+        add_to(p, &step[first], weighted(p, a, list[i].unit ? NULL : &list[i].step));
+    }
     for (int i = 0; i < p->npowers; i++)
         if (step[i].n) add_decay(p, raised(p, &p->power[i].base, step[i]));
+    return true;
 }
 static bool pair_factors(np_product *p)
 {
@@ -179,6 +254,7 @@ static bool pair_factors(np_product *p)
                     return np_product_refuse(p, a->n->loc, "it divides by what may vanish with time");
                 continue;
             }
+            if (p->late) return np_product_refuse(p, a->n->loc, "its decays are of different steps");
             add_decay(p, np_factor_of(x, a->at));
             int last = i > k ? i : k, other = i > k ? k : i; /* both go */
             *(&p->factor[last]) = p->factor[--p->nfactors];
@@ -212,7 +288,7 @@ static bool keep_power(np_product *p, int w, const bool *used, bool touched)
 bool np_product_decays(np_product *p)
 {
     bool used[NP_TERMS] = {0}, touched[NP_TERMS] = {0};
-    pair_terms(p, used, touched);
+    if (!pair_terms(p, used, touched)) return false;
     for (int i = 0; i < p->npowers; i++) {
         if (p->nfactors + 3 > NP_FACTORS) return np_product_refuse(p, p->where, "it has too many factors");
         if (!keep_power(p, i, used, touched[i])) return false;

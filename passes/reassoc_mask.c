@@ -1,6 +1,6 @@
 /* Predicates of positions. An integer that is a*t + b*j + c for certain is a line;
  * a comparison of two lines with the difference t - j says which positions are seen:
- * all up to t, or all before t. A predicate of one position is a gate: a factor that
+ * all up to t, all before t, or all of earlier groups of positions. A predicate of one position is a gate: a factor that
  * is true or false. Both hold at once, so `and` is taken apart, and `or` under `not`.
  *
  * Anything else (same group, sliding windows) hides earlier positions from later
@@ -9,6 +9,7 @@
 
 typedef struct line {
     double t, j, c;
+    int64_t by; /* .. divided by that and rounded down, or 0 */
 } line;
 
 /* at: letters of n's axes */
@@ -25,16 +26,22 @@ static bool find(const np_product *p, np_node *n, const char *whose, line *l)
         return np_dtype_class(n->arg[0]->type->dtype) == 'I' && n->type->dtype != NP_BOOL &&
                np_dtype_size(n->type->dtype) >= 4 && find(p, n->arg[0], at, l);
     case NP_NEG:
-        if (!find(p, n->arg[0], at, &a)) return false;
-        *l = (line){-a.t, -a.j, -a.c};
+        if (!find(p, n->arg[0], at, &a) || a.by) return false;
+        *l = (line){.t = -a.t, .j = -a.j, .c = -a.c};
         return true;
     case NP_ADD:
     case NP_SUB: {
         double s = n->op == NP_ADD ? 1 : -1;
-        if (!find(p, n->arg[0], at, &a) || !find(p, n->arg[1], at, &b)) return false;
-        *l = (line){a.t + s * b.t, a.j + s * b.j, a.c + s * b.c};
+        if (!find(p, n->arg[0], at, &a) || !find(p, n->arg[1], at, &b) || a.by || b.by) return false;
+        *l = (line){.t = a.t + s * b.t, .j = a.j + s * b.j, .c = a.c + s * b.c};
         return true;
     }
+    case NP_IDIV:
+        if (n->arg[1]->op != NP_CONST || n->arg[1]->data || n->arg[1]->num < 1) return false;
+        if (!find(p, n->arg[0], at, &a) || a.by) return false;
+        *l = a;
+        l->by = (int64_t)n->arg[1]->num;
+        return true;
     default: return false;
     }
 }
@@ -44,6 +51,14 @@ static bool compared(np_product *p, const np_node *n, const char *at, bool neg)
     line x, y;
     bool strict = (n->op == NP_LT) != neg; /* not x < y is y <= x */
     if (!find(p, n->arg[neg], at, &x) || !find(p, n->arg[!neg], at, &y)) return false;
+    if (x.by || y.by) { /* of groups: j / g < t / g, of positions themselves */
+        bool earlier =
+            strict && x.by == y.by && x.j == 1 && x.t == 0 && x.c == 0 && y.t == 1 && y.j == 0 && y.c == 0;
+        if (!earlier || (p->group && p->group != x.by)) return false;
+        p->group = x.by;
+        p->causal = p->strict = true;
+        return true;
+    }
     double behind = y.c - x.c - strict; /* j <= t + behind, of integers */
     if (y.t - x.t != 1 || y.j - x.j != -1 || (behind != 0 && behind != -1)) return false;
     p->causal = true;

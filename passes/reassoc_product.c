@@ -5,6 +5,7 @@
  *
  *   contract p v  = sum of the factors of p and those of v
  *   mul, div, neg = factors, under a fraction bar or not
+ *   add, sub      = several products: each is looked at alone, and their sums are added
  *   select c x 0  = mask c, factors of x           cast of a bool: the mask alone
  *   exp(a + b)    = a power with the terms a and b;  exp(where(c, a, -inf)): mask c, too
  *   pow(c, a)     = the same to the base c, which has no position */
@@ -100,7 +101,7 @@ static bool exponent(np_product *p, np_node *n, const char *whose, scale s)
     n = np_factor_strip(n, whose, at);
     if (n->op == NP_IOTA && n->attr[0] == p->T)
         n = np_factor_position(p); /* as written nothing came before */
-    if (n == np_factor_position(p)) return add_term(p, n, at, &s);
+    if (is_number(n) || n == np_factor_position(p)) return add_term(p, n, at, &s);
     bool joint = np_product_sides(p, at) == 3;
     np_node *x = n->nargs > 0 ? n->arg[0] : NULL, *y = n->nargs > 1 ? n->arg[1] : NULL;
     scale minus = s;
@@ -204,6 +205,13 @@ static bool take_joint(np_product *p, np_node *n, const char *at, bool under)
     case NP_DIV: return take(p, x, at, under) && take(p, n->arg[1], at, !under);
     case NP_RECIP: return take(p, x, at, !under);
     case NP_NEG: p->scale = -p->scale; return take(p, x, at, under);
+    case NP_ADD:
+    case NP_SUB: {
+        if (under || p->nchoices == NP_CHOICES) break;
+        int second = p->choice >> p->nchoices++ & 1;
+        if (second && n->op == NP_SUB) p->scale = -p->scale;
+        return take(p, n->arg[second], at, false);
+    }
     case NP_CONTRACT: return under ? linear_in(p, n, "it divides by a sum:") : take_contract(p, n, at);
     case NP_REDUCE:
         if (!under && strcmp(n->sym, "sum") == 0) return take_sum(p, n, at);

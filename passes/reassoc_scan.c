@@ -152,16 +152,34 @@ static np_node *write_of(const np_product *p, const parts *s, np_factor k, np_fa
     if (!v.n) return np_factor_as(p, &k, s->state);
     return np_build_2(p->b, NP_MUL, np_factor_as(p, &k, s->state), np_factor_as(p, &v, s->state));
 }
+/* Of groups: what is shown is what there was when the group began, and decays from there on. `all` is the state
+ * before this step writes. */
+static np_node *shown(const np_product *p, const parts *s, np_node *scan, const np_factor *d, np_node *all,
+                      np_node **next)
+{
+    np_build *b = p->b;
+    np_node *was = scan->body[0]->param[scan->body[0]->nparams - 1], *kept = was;
+    np_factor pos = fed(p, scan, np_factor_of(np_factor_position(p), (char[]){p->t, 0}));
+    np_node *in = np_build_2(b, NP_MOD, pos.n, np_build_num(b, pos.n->type, (double)p->group));
+    pos.n = np_build_2(b, NP_EQ, in, np_build_num(b, in->type, 0));
+    was->name = np_str_new(b->cx, "shown");
+    if (d->n && !p->late) kept = np_build_2(b, NP_MUL, was, np_factor_as(p, d, s->state));
+    np_node *now = np_build_3(b, NP_SELECT, np_factor_as(p, &pos, s->state), all, kept);
+    *next = d->n && p->late ? np_build_2(b, NP_MUL, now, np_factor_as(p, d, s->state)) : now;
+    return now;
+}
 static np_node *body(const np_product *p, const parts *s, np_node *scan, np_node **next)
 {
     np_build *b = p->b;
     np_factor d = fed(p, scan, s->decay), k = fed(p, scan, s->k), v = fed(p, scan, s->v),
               q = fed(p, scan, s->q);
-    np_node *state = scan->body[0]->param[scan->body[0]->nparams - 1];
+    np_node *state = scan->body[0]->param[scan->body[0]->nparams - (p->group ? 2 : 1)];
     state->name = np_str_new(b->cx, s->q.n && s->v.n ? "S" : "z");
     np_node *kept = d.n ? np_build_2(b, NP_MUL, state, np_factor_as(p, &d, s->state)) : state;
-    *next = np_build_2(b, NP_ADD, kept, write_of(p, s, k, v));
-    np_factor read = np_factor_of(p->strict ? kept : *next, s->state);
+    next[0] = np_build_2(b, NP_ADD, kept, write_of(p, s, k, v));
+    np_node *seen = !p->strict ? next[0] : p->late ? state : kept;
+    if (p->group) seen = shown(p, s, scan, &d, seen, &next[1]);
+    np_factor read = np_factor_of(seen, s->state);
     if (q.n) read = np_factor_times(p, q, read, s->read);
     return np_factor_as(p, &read, s->read);
 }
@@ -186,26 +204,53 @@ static bool worth_it(const np_product *p, const parts *s)
         if (np_product_sides(p, p->factor[i].at) == 2) history += numbers(p, p->factor[i].at);
     return p->ncontracts < 2 || numbers(p, s->state) <= history * (double)hi;
 }
-static void note(const np_product *p, const parts *s, const np_node *n)
+/* How many positions are seen. */
+static np_factor seen_by(const np_product *p)
 {
+    np_build *b = p->b;
+    np_node *n = np_factor_position(p);
+    if (p->group)
+        n = np_build_2(b, NP_SUB, n, np_build_2(b, NP_MOD, n, np_build_num(b, n->type, (double)p->group)));
+    if (!p->strict) n = np_build_2(b, NP_ADD, n, np_build_num(b, n->type, 1));
+    return np_factor_of(np_build_cast(b, n, p->dtype), (char[]){p->t, 0});
+}
+static np_str said(const np_product *p, const parts *s)
+{
+    np_cx *cx = p->b->cx;
     np_str d = !s->decay.n              ? "no decay"
                : s->decay.at[0] != p->t ? "a decay that is constant in time"
                                         : "a decay for each step";
-    np_note(p->b->cx, n->loc,
-            "a sum over earlier positions is kept as a state %s, with %s, read %s a step writes",
-            np_type_str(p->b->cx, state_type(p, s->state)), d, p->strict ? "before" : "after");
+    np_str when = p->group
+                      ? np_str_fmt(cx, "as it was when a group of %lld positions began", (long long)p->group)
+                      : np_str_fmt(cx, "read %s a step writes", p->strict ? "before" : "after");
+    return np_str_fmt(cx, "a sum over earlier positions is kept as a state %s, with %s, %s",
+                      np_type_str(cx, state_type(p, s->state)), d, when);
+}
+static np_factor scanned(np_product *p, parts *s)
+{
+    np_build *b = p->b;
+    np_node *y[3], *zero[2];
+    np_loc loc = b->loc;
+    int states = p->group ? 2 : 1;
+    char at[NP_LETTERS + 2] = {p->t, 0};
+    zero[0] = zero[1] = np_build_num(b, state_type(p, s->state), 0);
+    np_extra how = {.attr = {np_dim_const(b->cx, 0), p->T}};
+    np_node *scan = np_build_open(b, NP_SCAN, states, zero, &how);
+    y[0] = body(p, s, scan, &y[1]);
+    scan = np_build_close(b, scan, 1 + states, y);
+    b->loc = loc;
+    return np_factor_of(np_build_pick(b, scan, 0), strcat(at, s->read));
 }
 np_node *np_product_scan(np_product *p, const np_node *n)
 {
     np_build *b = p->b;
     parts s = {0};
     bool local = true;
-    np_node *y[2];
-    np_loc loc = b->loc;
     find_order(p);
     gather_parts(p, &s, &local);
     if (!local) return np_product_refuse(p, n->loc, "a factor is not made position by position"), NULL;
-    if (!s.k.n && !s.v.n) return np_product_refuse(p, n->loc, "it sums nothing but a mask"), NULL;
+    bool counts = !s.k.n && !s.v.n;
+    if (counts) s.v = np_factor_of(np_build_num(b, np_type_scalar(b->cx, p->dtype), 1), "");
     if (!decay_fits(p, &s))
         return np_product_refuse(p, n->loc, "its decay has an axis that queries or keys lack"), NULL;
     if (!gate_writes(p, &s))
@@ -214,17 +259,11 @@ np_node *np_product_scan(np_product *p, const np_node *n)
     find_state(p, &s);
     if (!worth_it(p, &s))
         return np_product_refuse(p, n->loc, "a power of its scores would need a state that is larger"), NULL;
-    np_node *zero = np_build_num(b, state_type(p, s.state), 0);
-    np_extra how = {.attr = {np_dim_const(b->cx, 0), p->T}};
-    np_node *scan = np_build_open(b, NP_SCAN, 1, &zero, &how);
-    y[0] = body(p, &s, scan, &y[1]);
-    scan = np_build_close(b, scan, 2, y);
-    char at[NP_LETTERS + 2] = {p->t, 0};
-    np_factor o = np_factor_of(np_build_pick(b, scan, 0), strcat(at, s.read));
+    counts &= !s.decay.n && !*s.v.at;
+    np_factor o = counts ? seen_by(p) : scanned(p, &s);
     if (p->scale != 1) o.n = np_build_2(b, NP_MUL, o.n, np_build_num(b, o.n->type, p->scale));
     for (int i = 0; i < s.nafter; i++) o = np_factor_times(p, o, s.after[i], p->order);
     o = gate_reads(p, o);
-    b->loc = loc;
-    note(p, &s, n);
+    p->said = counts ? np_str_new(b->cx, "a sum over earlier positions counts them") : said(p, &s);
     return np_factor_as(p, &o, p->out);
 }

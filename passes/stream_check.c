@@ -130,6 +130,8 @@ static void check_reduce(checker *c, const np_node *n)
     if (d == c->s->T) refuse(c, n, "%s over time needs the whole sequence: %s", n->sym, show(c, x));
     if (d == c->s->all)
         over_all(c, n, np_causal_is(&of(c, x)->fact, neutral), n->sym, sum ? "0" : max ? "-inf" : "inf");
+    else if (sum && np_causal_is(&of(c, x)->fact, 0))
+        of(c, n)->fact = np_causal_num(0); /* what is masked stays so, whatever else is summed */
 }
 static void check_contract(checker *c, const np_node *n)
 {
