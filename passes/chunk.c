@@ -18,7 +18,6 @@
 #include <string.h>
 
 enum { MAXSTATES = 32, MAXPARTS = 32, PENDING = 16 };
-static const double WASTE = 8; /* contractions are not faster than steps by more than that */
 
 typedef struct done { /* a scan that was rewritten, and its results */
     const np_node *scan;
@@ -138,6 +137,19 @@ static bool fits(const np_affine *a)
     for (int e = 0; e < a->nreads; e++) good &= strlen(a->read[e].axes) + 2 <= NP_RANK;
     return good;
 }
+/* What a multiply-add costs, relative to one of the step form, measured on a core with 512-bit registers, heads of 64 x 64
+ * and 128 x 128 (docs/bench.md): the step form goes over a tile of the state that stays in the first-level cache, once, or
+ * twice if it must read before it writes; blocks spend a third of their time beside the contractions; scores along key
+ * decays that are no factors, and decays along the values, go step by step within the chunk. */
+static double step_cost(const np_affine *a)
+{
+    return step_work(a) * (has_steps(a) && a->decay != NP_DECAY_VALUE ? 1.7 : 1);
+}
+static double chunk_cost(const np_affine *a, const np_guard *g, double c)
+{
+    bool slow = a->decay == NP_DECAY_VALUE || (a->decay == NP_DECAY_KEY && !g->factored);
+    return chunk_work(a, c) * (slow ? 4 : 1.35);
+}
 /* The chunk for this recurrence; 1: step by step, and why. */
 static int64_t choose(const work *w, const np_affine *a, const char **why)
 {
@@ -147,11 +159,14 @@ static int64_t choose(const work *w, const np_affine *a, const char **why)
     if (!a->key[0]) return *why = "element by element: there are no scores to block", 1;
     if (!fits(a)) return *why = "it has too many axes", 1;
     if (c == 0) {
-        c = has_steps(a) || a->decay == NP_DECAY_KEY ? 16 : 32;
-        if (volume(a, a->key) * volume(a, a->value) * volume(a, a->held) < 256)
-            return *why = "a small state is as fast step by step", 1;
-        if (chunk_work(a, (double)c) > WASTE * step_work(a))
-            return *why = "chunks would cost many times the multiply-adds", 1;
+        double best = step_cost(a);
+        c = 1;
+        for (int64_t n = 16; n <= 64; n *= 2) {
+            np_guard g = np_guard_of(a->mix[0][0], n);
+            double cost = chunk_cost(a, &g, (double)n);
+            if (cost < best) best = cost, c = n;
+        }
+        if (c == 1) return *why = "blocks would not pay for a state of this size", 1;
     }
     return c < hi ? c : hi;
 }
@@ -164,20 +179,23 @@ static const char *decay_text(np_decay d)
         "a decay for each channel of the value", "states that are mixed by numbers for each head"};
     return text[d];
 }
-static void note_block(const work *w, const np_affine *a, int64_t c, np_guard g)
+/* What was read in the body and what is made of it: c steps a chunk, or step by step (1) and why. */
+static void note_events(const work *w, const np_affine *a, int64_t c, const char *why)
 {
+    np_cx *cx = w->lift.rw->b->cx;
     int solved = 0;
+    int64_t tried = c == 1 ? 32 : c;
     for (int f = 0; f < a->nwrites; f++) solved += a->write[f].reads;
-    np_str after =
-        solved ? np_str_fmt(w->lift.rw->b->cx, ", %d of them after reads of the same step", solved) : "";
-    np_note(w->lift.rw->b->cx, w->lift.scan->loc,
-            "scan over %s in @%s, state %s: %d read%s, %d write%s%s, %s (%s); in chunks of %d steps, "
-            "%.2g times the multiply-adds of the step form",
-            np_dim_str(w->lift.rw->b->cx, w->lift.n), w->lift.rw->b->fn->name,
-            a->state[0]->name ? a->state[0]->name : "", a->nreads, a->nreads == 1 ? "" : "s", a->nwrites,
-            a->nwrites == 1 ? "" : "s", after, decay_text(a->decay),
-            a->nstates > 1 ? "exact products" : np_guard_text(w->lift.rw->b->cx, g), (int)c,
-            chunk_work(a, (double)c) / step_work(a));
+    np_str after = solved ? np_str_fmt(cx, ", %d of them after reads of the same step", solved) : "";
+    np_str guard = a->nstates > 1 ? "exact products" : np_guard_text(cx, np_guard_of(a->mix[0][0], tried));
+    np_str form = c == 1 ? np_str_fmt(cx, "step form (chunk 1): %s; chunks of %d", why, (int)tried)
+                         : np_str_fmt(cx, "in chunks of %d steps:", (int)c);
+    np_note(cx, w->lift.scan->loc,
+            "scan over %s in @%s, state %s: %d read%s, %d write%s%s, %s (%s); %s %.2g times the "
+            "multiply-adds of the step form",
+            np_dim_str(cx, w->lift.n), w->lift.rw->b->fn->name, a->state[0]->name ? a->state[0]->name : "",
+            a->nreads, a->nreads == 1 ? "" : "s", a->nwrites, a->nwrites == 1 ? "" : "s", after,
+            decay_text(a->decay), guard, form, chunk_work(a, (double)tried) / step_work(a));
 }
 static void note_step(const work *w, const np_node *state, const np_node *where, const char *why)
 {
@@ -237,22 +255,21 @@ static void do_part(work *w, int q)
     w->lift.no = NULL;
     const char *why = NULL;
     int64_t c = 1;
-    if (np_affine_read(a, scan, w->part[q], &w->dep, rw->live))
-        c = choose(w, a, &why);
+    bool affine = np_affine_read(a, scan, w->part[q], &w->dep, rw->live);
+    if (affine) c = choose(w, a, &why);
+    if (affine && a->key[0])
+        note_events(w, a, c, why);
     else
-        why = a->no;
+        note_step(w, a->state[0], affine ? NULL : a->where, affine ? why : a->no);
     if (c == 1) {
-        if (!(w->c->k->chunk == 1)) note_step(w, a->state[0], a->no ? a->where : NULL, why);
         if (w->npending && (w->needs[q] & w->pending_states)) flush(w);
         w->pending_steps |= w->part[q];
         return;
     }
-    np_guard g = np_guard_of(a->mix[0][0], c);
-    note_block(w, a, c, g);
     if (!joins(w, a, c)) flush(w);
     w->size = c;
     np_blocked *r = &w->pending[w->npending++];
-    *r = (np_blocked){.a = a, .guard = g};
+    *r = (np_blocked){.a = a, .guard = np_guard_of(a->mix[0][0], c)};
     for (int i = 0, k = 0; i < w->nstates; i++)
         if (w->part[q] >> i & 1) r->start[k++] = np_rewrite_get(rw, scan->arg[w->seq + i]);
     w->pending_states |= w->part[q];
