@@ -215,7 +215,9 @@ void np_chunk_block(np_frames *s, np_blocked *r, int n)
     np_node *chunks = np_frame_open(s, NP_FRAME_CHUNKS, 't', nstates, state);
     const np_node *const *param = (const np_node *const *)chunks->body[0]->param;
     const np_dim *c = np_dim_const(cx, s->c);
+    b->plain = true; /* an iota of the model that has the same size is another axis, and may be fed */
     np_node *steps = np_build_iota(b, c);
+    b->plain = false;
     np_lab t = np_label_of(steps, "t"), u = np_label_of(steps, "u"), valid = {0};
     for (int q = 0, k = 0; q < n; q++) {
         char axes[NP_LETTERS];
