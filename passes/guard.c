@@ -21,7 +21,7 @@ np_guard np_guard_of(np_lab decay, int64_t steps)
     np_guard g = {.decay = {decay.zero ? 0 : 1, decay.zero ? 0 : 1}};
     if (decay.n) g.decay = np_interval_of(decay.n);
     if (g.decay.lo > 0)
-        g.factored = (double)steps * fmax(fabs(log2(g.decay.lo)), fabs(log2(g.decay.hi))) <= BITS;
+        g.factored = (double)steps * fmax(fabs(log2(g.decay.lo)), fabs(log2(g.decay.hi))) <= (double)BITS;
     return g;
 }
 np_str np_guard_text(np_cx *cx, np_guard g)

@@ -228,7 +228,7 @@ static bool decide(chain *c, np_cx *cx)
     if (hi < lo) return false;
     c->low = best(c, lo), c->high = best(c, hi);
     c->from = threshold(c, lo, hi);
-    if (regret(c, lo) <= FEW) c->low = c->high;
+    if (regret(c, lo) <= (double)FEW) c->low = c->high;
     return c->low || c->high;
 }
 
