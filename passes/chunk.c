@@ -188,8 +188,8 @@ static void note_events(const work *w, const np_affine *a, int64_t c, const char
     for (int f = 0; f < a->nwrites; f++) solved += a->write[f].reads;
     np_str after = solved ? np_str_fmt(cx, ", %d of them after reads of the same step", solved) : "";
     np_str guard = a->nstates > 1 ? "exact products" : np_guard_text(cx, np_guard_of(a->mix[0][0], tried));
-    np_str form = c == 1 ? np_str_fmt(cx, "step form (chunk 1): %s; chunks of %d", why, (int)tried)
-                         : np_str_fmt(cx, "in chunks of %d steps:", (int)c);
+    np_str form = c == 1 ? np_str_fmt(cx, "step form (chunk 1): %s; chunks of %d would take", why, (int)tried)
+                         : np_str_fmt(cx, "in chunks of %d steps, with", (int)c);
     np_note(cx, w->lift.scan->loc,
             "scan over %s in @%s, state %s: %d read%s, %d write%s%s, %s (%s); %s %.2g times the "
             "multiply-adds of the step form",
