@@ -4,7 +4,7 @@
 
 # models with a scan in several forms, models without one, checkpoints; sizes from a self-test, or picked
 for m in gau linear_attn mixers/gla gated_delta_rule mixers/mamba mixers/rwkv7 mamba2_block; do
-    expect 0 '^[4-9][0-9] passed, 0 failed' "$neap" check "$m"
+    expect 0 '^[3-9][0-9] passed, 0 failed' "$neap" check "$m"
 done
 for m in llama attn "$data/hf/llama" "$data/hf/gpt2" "$data/hf/llama3-rope"; do expect 0 '^1[0-9] passed, 0 failed' "$neap" check "$m"; done
 "$neap" check mixers/gla >"$work/gla"
