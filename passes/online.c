@@ -23,8 +23,7 @@ enum {
     QUERIES = 64, /* of a block: lanes run through them */
     FEW = 128,    /* so many keys are summed at once as ever */
     ROWS = 32,    /* fewer queries, as a step has, are too little to share a block of keys */
-    LANES = 64,   /* where the queries of a call are one block, masks save little: measured, it pays.. */
-    WORK = 128    /* ..with wide registers and so many multiplications for a score */
+    SHORT = 32    /* queries of a block where a call has no more than QUERIES */
 };
 typedef struct pass {
     const np_fn *f;
@@ -35,6 +34,7 @@ typedef struct pass {
     int nregions;
     np_region **region;
     np_region **of; /* by id of a root */
+    bool *inside;   /* by id: computed in blocks, so not copied unless somebody asks */
 } pass;
 
 /* ---- is it worth it? */
@@ -55,17 +55,6 @@ static bool has_room(const np_region *r)
         if (r->part[i].kind == NP_PART_LEAF && r->part[i].n->type->rank + 2 > NP_RANK) return false;
     return true;
 }
-/* Multiplications for one score and what is done with it. */
-static int64_t work(const np_region *r)
-{
-    int64_t n = 0;
-    for (int i = 0; i < r->nparts; i++) {
-        const np_part *p = &r->part[i];
-        for (int k = 0; k < p->n->type->rank && p->kind == NP_PART_LEAF; k++)
-            if (p->id[k] == NP_ONLINE_ALONE && np_online_axis(p, r->keys) >= 0) n += most(p->n->type->dim[k]);
-    }
-    return n;
-}
 /* Sizes of blocks. False: too little for blocks. */
 static bool choose(np_region *r, const np_knobs *k)
 {
@@ -81,13 +70,23 @@ static bool choose(np_region *r, const np_knobs *k)
         if (longer) queries = id;
     }
     if (queries < 0 || (is_constant(r->dim[queries]) && most(r->dim[queries]) < ROWS))
-        return false;                    /* a step */
-    if (most(r->dim[queries]) > r->nq) { /* many: all other rows are done one after the other */
-        r->queries = queries;
-        for (int id = 0; id < r->rank; id++)
-            r->batch[id] |= id != r->keys && id != queries && !np_dim_is(r->dim[id], 1);
+        return false; /* a step */
+    if (k->block) {
+        if (k->spare)
+            r->spare = k->spare;
+        else if (most(r->dim[queries]) <= r->nq)
+            return true;
+    } else if (!is_constant(r->dim[queries]) && most(r->dim[queries]) <= r->nq) {
+        r->nq = SHORT;
+        r->spare = k->lanes > r->nq ? 10 : 5;                           /* measured */
+        if (4 * r->nq > r->spare * most(r->dim[queries])) return false; /* never enough */
+    } else if (most(r->dim[queries]) <= r->nq) {
+        return true;
     }
-    return k->block || r->queries >= 0 || (k->lanes >= LANES && work(r) >= WORK);
+    r->queries = queries; /* all other rows are done one after the other */
+    for (int id = 0; id < r->rank; id++)
+        r->batch[id] |= id != r->keys && id != queries && !np_dim_is(r->dim[id], 1);
+    return true;
 }
 
 /* ---- notes */
@@ -122,6 +121,7 @@ static void say_why_not(const np_region *r, const np_node *n)
 static void find_regions(pass *p)
 {
     const np_fn *f = p->f;
+    p->inside = np_arena_array(&p->mem, f->nnodes + 1, sizeof *p->inside);
     const int *uses = np_find_uses(f, &p->mem);
     np_region r;
     p->region = np_arena_array(&p->mem, f->nnodes + 1, sizeof *p->region);
@@ -135,6 +135,7 @@ static void find_regions(pass *p)
         if (!choose(&r, p->k)) continue;
         np_region *own = p->region[p->nregions++] = np_arena_copy(&p->mem, &r, sizeof r);
         for (int i = 0; i < r.nroots; i++) p->of[r.root[i].n->id] = own;
+        for (int i = 0; i < r.nparts; i++) p->inside[r.part[i].n->id] |= r.part[i].scored;
         say(own, n);
     }
 }
@@ -216,7 +217,7 @@ np_fn *np_online_run(const np_fn *f, const np_knobs *k)
     const np_node *ret = f->top.last;
     np_node **v = np_arena_array(&p.mem, (size_t)ret->nargs + 1, sizeof *v);
     for (const np_node *n = f->top.first; n != ret; n = n->next)
-        if (p.rw->live[n->id]) need(&p, n);
+        if (p.rw->live[n->id] && !p.inside[n->id]) need(&p, n);
     for (int i = 0; i < ret->nargs; i++) v[i] = need(&p, ret->arg[i]);
     p.b->loc = ret->loc;
     np_build_ret(p.b, f->nouts, f->out_name, ret->nargs, v);

@@ -57,7 +57,8 @@ typedef struct np_region {
     int top_id[NP_RANK];
     const np_node *why;            /* not a region: because of this node.. */
     const char *reason;            /* ..that does this; NULL: nothing that one would expect here */
-    int nq, nk;                    /* positions of a block of queries, of keys */
+    int nq, nk;                    /* positions of a block of queries, of keys; 0 keys: no blocks */
+    int spare;                     /* not 0: without blocks if blocks have more than spare/4 times the queries */
     np_node *most;                 /* built: the largest score */
     int most_id[NP_RANK];
     bool built;

@@ -19,7 +19,7 @@
 
 enum { STATES = NP_ONLINE_ROOTS + 1 };
 typedef struct maker {
-    np_region *r;
+    const np_region *r;
     np_build *b;
     np_mask mask;
     const np_dim *size[NP_RANK];     /* of a block, by axis */
@@ -114,7 +114,7 @@ static const np_type *tile_type(const maker *m, const np_node *n, int rank, cons
 /* ---- leaves, cut: axes that are done one after the other first, then blocks of queries, of keys, then the rest */
 static np_node *cut(maker *m, int part, bool whole, np_node *x, int *lead)
 {
-    np_region *r = m->r;
+    const np_region *r = m->r;
     np_build *b = m->b;
     const np_part *p = &r->part[part];
     int rank = p->n->type->rank, q = -1, k = -1, order[NP_RANK + 2], n = 0, at[NP_RANK], shift = 0;
@@ -277,7 +277,7 @@ static void know(maker *m, bool on)
 }
 static np_node *exponentials(maker *m, np_node *const *was, np_node **next, np_node **fade)
 {
-    np_region *r = m->r;
+    const np_region *r = m->r;
     np_build *b = m->b;
     const np_part *s = &r->part[r->part[r->exp].arg[0]];
     int id[NP_RANK], n = inner_ids(m, s->n->type->rank, s->id, id), k = 0;
@@ -293,7 +293,7 @@ static np_node *exponentials(maker *m, np_node *const *was, np_node **next, np_n
 }
 static void compute(maker *m, bool on, np_node *const *was, np_node **next)
 {
-    np_region *r = m->r;
+    const np_region *r = m->r;
     np_build *b = m->b;
     np_node *fade = NULL;
     int fade_id[NP_RANK], n = 0;
@@ -421,7 +421,7 @@ static int ids_of_most(const np_region *r, int *id)
 }
 static void start(maker *m, np_node **state)
 {
-    np_region *r = m->r;
+    const np_region *r = m->r;
     int id[NP_RANK];
     if (r->exp >= 0) {
         const np_node *s = r->part[r->part[r->exp].arg[0]].n;
@@ -437,7 +437,7 @@ static void start(maker *m, np_node **state)
 }
 static void blocks_of_keys(maker *m, np_node **state)
 {
-    np_region *r = m->r;
+    const np_region *r = m->r;
     np_build *b = m->b;
     const np_dim *all = np_dim_mul(r->cx, m->nkeys, np_dim_const(r->cx, r->nk));
     np_node *was[STATES], *next[STATES];
@@ -466,7 +466,7 @@ static void blocks_of_keys(maker *m, np_node **state)
 /* ---- results in the order of axes that the old ones have */
 static np_node *arrange(maker *m, np_node *x, int rank, const int *id)
 {
-    np_region *r = m->r;
+    const np_region *r = m->r;
     np_build *b = m->b;
     char spec[2 * NP_RANK + 8] = {0}, *s = spec;
     int at[NP_RANK] = {0}, axis[NP_RANK], lead = 0, q = -1, merged = -1, n = 0;
@@ -487,48 +487,73 @@ static np_node *arrange(maker *m, np_node *x, int rank, const int *id)
     x = np_build_merge(b, x, merged);
     return np_build_slice(b, x, merged, np_dim_const(r->cx, 0), r->dim[r->queries]);
 }
-void np_online_build(np_region *r, np_build *b, np_node *(*leaf)(void *env, const np_node *n), void *env)
+/* One form: maps around a scan, or, with blocks of 0 keys, all at once. Gives the
+ * states at the end, each with the axes that the old values have. */
+static void form(maker *m, const np_region *r, np_node *(*leaf)(void *env, const np_node *n), void *env,
+                 np_node **out)
 {
-    maker m = {.r = r, .b = b, .place = {.b = b, .r = r, .tile = tile_of}};
-    np_node *scan[NP_RANK + 1], *state[STATES];
-    int nscans = 0, lead;
-    m.place.env = &m;
-    np_online_masks(r, &m.mask);
-    m.nkeys = np_dim_floor(r->cx, r->dim[r->keys], r->nk);
-    for (int id = 0; id < r->rank; id++) {
-        m.size[id] = r->dim[id];
-        if (!r->batch[id] && id != r->keys && has_iota(r, id))
-            at_size(&m, id, np_dim_const(r->cx, 0), r->dim[id]);
+    np_build *b = m->b;
+    np_node *scan[NP_RANK + 1];
+    int nscans = 0, lead, id[NP_RANK];
+    *m = (maker){.r = r, .b = b, .place = {.b = b, .r = r, .tile = tile_of, .env = m}};
+    if (r->nk) np_online_masks(r, &m->mask);
+    m->nkeys = r->nk ? np_dim_floor(r->cx, r->dim[r->keys], r->nk) : np_dim_const(r->cx, 0);
+    for (int i = 0; i < r->rank; i++) {
+        m->size[i] = r->dim[i];
+        if (!r->batch[i] && i != r->keys && has_iota(r, i)) at_size(m, i, np_dim_const(r->cx, 0), r->dim[i]);
     }
     if (r->queries >= 0) {
-        m.nqueries = np_dim_ceil(r->cx, r->dim[r->queries], r->nq);
-        m.size[r->queries] = np_dim_const(r->cx, r->nq);
+        m->nqueries = np_dim_ceil(r->cx, r->dim[r->queries], r->nq);
+        m->size[r->queries] = np_dim_const(r->cx, r->nq);
     }
     for (int i = 0; i < r->nparts; i++) {
         const np_part *p = &r->part[i];
         if (p->kind != NP_PART_LEAF) continue;
         np_node *x = leaf(env, p->n);
-        bool turn = jumps(r, i);
-        m.whole[i] = cut(&m, i, true, x, &lead);
-        if (turn) m.whole[i] = turned(&m, i, lead, m.whole[i]);
-        if (np_online_axis(p, r->keys) < 0) continue;
-        m.rest[i] = cut(&m, i, false, x, &lead);
-        if (turn) m.rest[i] = turned(&m, i, lead, m.rest[i]);
+        bool turn = jumps(r, i), keys = np_online_axis(p, r->keys) >= 0;
+        if (!keys || !np_dim_is(m->nkeys, 0)) {
+            m->whole[i] = cut(m, i, true, x, &lead);
+            if (turn) m->whole[i] = turned(m, i, lead, m->whole[i]);
+        }
+        if (!keys) continue;
+        m->rest[i] = cut(m, i, false, x, &lead);
+        if (turn) m->rest[i] = turned(m, i, lead, m->rest[i]);
     }
-    for (int id = 0; id < r->rank; id++)
-        if (r->batch[id]) scan[nscans++] = open_map(&m, r->dim[id], id, 1);
-    if (r->queries >= 0) scan[nscans++] = open_map(&m, m.nqueries, r->queries, r->nq);
-    start(&m, state);
-    blocks_of_keys(&m, state);
-    while (nscans > 0) {
-        np_node *n = np_build_close(b, scan[--nscans], m.nstates, state);
-        results(&m, n, state);
-    }
-    if (r->exp >= 0) r->most = arrange(&m, state[0], ids_of_most(r, r->most_id), r->most_id);
+    for (int i = 0; i < r->rank; i++)
+        if (r->batch[i]) scan[nscans++] = open_map(m, r->dim[i], i, 1);
+    if (r->queries >= 0) scan[nscans++] = open_map(m, m->nqueries, r->queries, r->nq);
+    start(m, out);
+    blocks_of_keys(m, out);
+    while (nscans > 0) results(m, np_build_close(b, scan[--nscans], m->nstates, out), out);
+    if (r->exp >= 0) out[0] = arrange(m, out[0], ids_of_most(r, id), id);
     for (int i = 0; i < r->nroots; i++) {
-        int id[NP_RANK], n = np_online_ids(r, &r->root[i], id);
-        bool same = r->exp >= 0 && m.state[i] == 0;
-        r->root[i].raw = same ? r->most : arrange(&m, state[m.state[i]], n, id);
+        int n = np_online_ids(r, &r->root[i], id), at = m->state[i];
+        if (at > 0 || r->exp < 0) out[at] = arrange(m, out[at], n, id);
     }
+}
+void np_online_build(np_region *r, np_build *b, np_node *(*leaf)(void *env, const np_node *n), void *env)
+{
+    np_node *out[STATES];
+    maker m = {.b = b};
+    for (int i = 0; i < r->nparts; i++)
+        if (r->part[i].kind == NP_PART_LEAF) leaf(env, r->part[i].n);
+    if (r->spare) {
+        np_region once = *r;
+        memset(once.batch, 0, sizeof once.batch);
+        once.queries = -1, once.nk = 0;
+        const np_dim *all = r->dim[r->queries], *blocks = np_dim_ceil(r->cx, all, r->nq);
+        np_node *work = np_build_size(b, np_dim_mul(r->cx, blocks, np_dim_const(r->cx, 4 * (int64_t)r->nq)));
+        np_node *most = np_build_size(b, np_dim_mul(r->cx, all, np_dim_const(r->cx, r->spare)));
+        np_node *many = np_build_2(b, NP_LE, work, most);
+        np_node *cond = np_build_open(b, NP_COND, 1, &many, NULL);
+        form(&m, r, leaf, env, out);
+        np_build_else(b, cond, m.nstates, out);
+        form(&m, &once, leaf, env, out);
+        results(&m, np_build_close(b, cond, m.nstates, out), out);
+    } else {
+        form(&m, r, leaf, env, out);
+    }
+    if (r->exp >= 0) r->most = out[0], ids_of_most(r, r->most_id);
+    for (int i = 0; i < r->nroots; i++) r->root[i].raw = out[m.state[i]];
     r->built = true;
 }
