@@ -14,6 +14,7 @@ typedef struct np_carray {
     const char *name;
     int64_t count;
     bool packed; /* stored as halves, used as f32 */
+    const double *product; /* of a weight that is the product of two: its numbers */
 } array;
 
 static int64_t count_of(const np_type *t)
@@ -47,7 +48,12 @@ const char *np_cdata_find(np_cfile *c, const np_node *n)
         a.w = np_mod_weight(c->p->mod, n->sym);
         const np_weight *src = source_of(c, a.w);
         if (!src->data) np_bug(c->cx, "weight %s is not loaded", src->name);
-        a.packed = n->type->dtype == NP_F32 && (src->stored == NP_F16 || src->stored == NP_BF16);
+        if (a.w->times) {
+            np_tensor t = np_eval_weight(c->p->mod, a.w);
+            a.product = np_arena_copy(&c->mem, t.data, (size_t)a.count * sizeof *t.data);
+            np_tensor_free(&t);
+        }
+        a.packed = !a.w->times && n->type->dtype == NP_F32 && (src->stored == NP_F16 || src->stored == NP_BF16);
     }
     const char *hint = n->op == NP_WEIGHT ? n->sym : n->name ? n->name : "table";
     a.name = np_cfile_name(c, np_ctext(&c->mem, "%s_%s", a.w ? "w" : "c", np_cname(&c->mem, hint, "x")));
@@ -127,12 +133,13 @@ static void put_array(np_cfile *c, const array *a, np_text *out)
                 a->packed ? np_dtype_text(source_of(c, a->w)->stored) : shape);
     np_arena_free(&mem);
     const np_weight *src = a->w ? source_of(c, a->w) : NULL;
-    order o = a->w ? order_of(c, a) : (order){0};
+    order o = a->w && !a->product ? order_of(c, a) : (order){0};
     char s[80];
     int width = 120;
     for (int64_t i = 0; i < a->count; i++) {
-        double v =
-            a->w ? element(src->data, src->stored, a->w->from ? source_index(&o, i) : i) : a->node->data[i];
+        double v = a->product ? a->product[i]
+                   : a->w          ? element(src->data, src->stored, a->w->from ? source_index(&o, i) : i)
+                                   : a->node->data[i];
         int n = put_element(c, s, a, d, v);
         if (width + n + 2 > 116) np_text_put(out, "\n   ", 4), width = 3;
         np_text_put(out, " ", 1);
@@ -201,7 +208,7 @@ uint64_t np_cdata_hash(const np_cfile *c)
         const np_weight *w = c->p->mod->weight[i];
         bool used = false;
         for (int k = 0; k < c->narrays && !used; k++)
-            used = c->array[k].w && source_of(c, c->array[k].w) == w;
+            used = c->array[k].w && (source_of(c, c->array[k].w) == w || c->array[k].w->times == w->name);
         if (!used) continue;
         h = mix(h, w->name, strlen(w->name));
         h = mix(h, w->data, (size_t)(count_of(w->type) * np_dtype_size(w->stored)));

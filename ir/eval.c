@@ -228,24 +228,34 @@ static void widen(double *to, const np_weight *w, int64_t count)
         }
     }
 }
+static np_tensor stored_weight(np_eval_run *r, np_str name)
+{
+    const np_weight *w = np_mod_weight(r->f->mod, name);
+    int64_t dim[NP_RANK];
+    if (!w->data) np_bug(r->cx, "weight %s is not loaded", name);
+    shape_of(r, w->type, dim);
+    np_tensor t = np_tensor_new(w->type->dtype, w->type->rank, dim);
+    widen(t.data, w, np_tensor_count(&t));
+    return t;
+}
 static void run_weight(np_eval_run *r, const np_node *n)
 {
     if (r->val[n->id].t.data) return; /* the same every time */
-    const np_weight *w = np_mod_weight(r->f->mod, n->sym), *src = w->from ? np_mod_weight(r->f->mod, w->from) : w;
-    if (!src->data) np_bug(r->cx, "weight %s is not loaded", src->name);
-    np_tensor *t = make(r, n);
+    const np_weight *w = np_mod_weight(r->f->mod, n->sym);
+    np_tensor a = stored_weight(r, w->from ? w->from : n->sym), b = {0}, *t = make(r, n);
     int64_t count = np_tensor_count(t);
+    const np_tensor *arg[1] = {&a};
     if (!w->from) {
-        widen(t->data, src, count);
-        return;
+        memcpy(t->data, a.data, (size_t)count * sizeof *t->data);
+    } else if (!w->times) {
+        np_eval_tensor(r, &(np_node){.op = NP_PERMUTE, .nargs = 1, .sym = w->spec, .type = w->type}, arg, t);
+    } else { /* rounded once, whatever the mode */
+        b = stored_weight(r, w->times);
+        np_eval_contract(true, w->spec, &a, &b, t);
+        for (int64_t i = 0; !r->exact && i < count; i++) t->data[i] = np_round_to(w->type->dtype, t->data[i]);
     }
-    int64_t dim[NP_RANK];
-    shape_of(r, src->type, dim);
-    np_tensor whole = np_tensor_new(src->type->dtype, src->type->rank, dim);
-    widen(whole.data, src, count);
-    const np_tensor *arg[1] = {&whole};
-    np_eval_tensor(r, &(np_node){.op = NP_PERMUTE, .nargs = 1, .sym = w->spec, .type = w->type}, arg, t);
-    np_tensor_free(&whole);
+    np_tensor_free(&a);
+    np_tensor_free(&b);
 }
 
 static void run_call(np_eval_run *r, const np_node *n)
@@ -404,4 +414,16 @@ np_status np_eval(const np_fn *f, const np_tensor *in, np_tensor *out, const np_
     np_fn_walk(f, free_parts, &r);
     free(r.val), free(r.parts);
     return NP_OK;
+}
+
+np_tensor np_eval_weight(np_mod *m, const np_weight *w)
+{
+    np_fn *f = np_fn_new(m, "weight", NP_STAGE_TENSOR);
+    np_build *b = np_build_new(f);
+    np_node *n = np_build_weight(b, w->name);
+    np_tensor out = {0};
+    np_build_ret(b, 1, (const char *[]){"w"}, 1, &n);
+    np_eval(f, NULL, &out, NULL, (np_eval_opts){.exact = true});
+    np_fn_free(f);
+    return out;
 }

@@ -103,7 +103,7 @@ np_weight *np_mod_derive(np_mod *m, np_weight *from, const char *spec)
     spec = np_str_fmt(m->cx, "%.*s->%s", rank, "abcdefgh", order);
     np_str name = np_str_fmt(m->cx, "%s.%s", from->name, order);
     for (np_weight *w; (w = np_mod_weight(m, name)); name = np_str_fmt(m->cx, "%s_", name))
-        if (w->from == from->name && w->spec == spec) return w;
+        if (w->from == from->name && w->spec == spec && !w->times) return w;
     np_weight made = *from;
     made.name = name;
     made.type = np_type_tensor(m->cx, from->type->dtype, rank, dim);
@@ -111,6 +111,28 @@ np_weight *np_mod_derive(np_mod *m, np_weight *from, const char *spec)
     made.spec = spec;
     made.data = NULL;
     return add_weight(m, made);
+}
+
+np_weight *np_mod_product(np_mod *m, const np_weight *a, const np_weight *b, const char *spec)
+{
+    const np_dim *dim[NP_RANK];
+    const char *comma = strchr(spec, ','), *out = strstr(spec, "->") + 2;
+    int rank = (int)strlen(out);
+    for (int i = 0; i < rank; i++) {
+        const char *at = memchr(spec, out[i], (size_t)(comma - spec));
+        dim[i] = at ? a->type->dim[at - spec] : b->type->dim[strchr(comma, out[i]) - comma - 1];
+    }
+    spec = np_str_new(m->cx, spec);
+    np_str name = np_str_fmt(m->cx, "%s.by.%s", a->name, b->name);
+    for (np_weight *w; (w = np_mod_weight(m, name)); name = np_str_fmt(m->cx, "%s_", name))
+        if (w->from == a->name && w->times == b->name && w->spec == spec) return w;
+    return add_weight(m, (np_weight){.name = name,
+                                     .type = np_type_tensor(m->cx, a->type->dtype, rank, dim),
+                                     .from = a->name,
+                                     .times = b->name,
+                                     .spec = spec,
+                                     .stored = a->type->dtype,
+                                     .loc = a->loc});
 }
 
 np_fn *np_fn_new(np_mod *m, const char *name, np_stage stage)

@@ -196,6 +196,7 @@ typedef struct np_weight {
     np_str name;
     const np_type *type; /* constant dims */
     np_str from, spec;   /* made at build time from another weight by permute; NULL: stored */
+    np_str times;        /* .. or from two, by contract (spec) */
     np_dtype stored;     /* element type of data */
     const void *data;    /* row-major; NULL until loaded */
     np_loc loc;          /* who asked for it */
@@ -217,6 +218,8 @@ np_weight *np_mod_weight(const np_mod *m, const char *name);
 np_weight *np_mod_declare(np_mod *m, np_loc loc, const char *name, const np_type *t);
 /* The weight "name.spec" = permute name, made once. */
 np_weight *np_mod_derive(np_mod *m, np_weight *from, const char *spec);
+/* The weight "a.by.b" = contract a b, of two that are stored, made once. */
+np_weight *np_mod_product(np_mod *m, const np_weight *a, const np_weight *b, const char *spec);
 
 np_fn *np_fn_new(np_mod *m, const char *name, np_stage stage);
 void np_fn_free(np_fn *f);
@@ -403,6 +406,8 @@ typedef struct np_eval_opts {
  * is 1 or 0. Weights must be loaded. Fails with errors in cx (a shape that
  * disagrees); an index out of a buffer at LOOP stage is np_bug. */
 np_status np_eval(const np_fn *f, const np_tensor *in, np_tensor *out, const np_env *e, np_eval_opts o);
+/* The numbers of a weight as they are used, in f64: permuted or multiplied. */
+np_tensor np_eval_weight(np_mod *m, const np_weight *w);
 /* Binds symbols of f's parameter types from shapes: NP_FAIL with an error
  * that names the parameter. */
 np_status np_eval_bind(const np_fn *f, const np_tensor *in, np_env *e);

@@ -239,7 +239,9 @@ void np_print_mod(np_text *out, const np_mod *m, np_print_opts o)
         const np_weight *w = m->weight[i];
         np_text_add(out, "weight $%s ", w->name);
         np_type_text(out, w->type);
-        if (w->from) np_text_add(out, " = $%s \"%s\"", w->from, w->spec);
+        if (w->from) np_text_add(out, " = $%s", w->from);
+        if (w->times) np_text_add(out, " $%s", w->times);
+        if (w->from) np_text_add(out, " \"%s\"", w->spec);
         np_text_add(out, "\n");
     }
     for (int i = 0; i < m->nfns; i++) np_print_fn(out, m->fn[i], o);

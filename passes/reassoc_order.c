@@ -15,16 +15,15 @@
 #include <math.h>
 #include <string.h>
 
-enum {
-    FEW = 4096,
-    MOST = 1 << 22
-}; /* multiplications that are not worth two forms; a size that no bound limits */
+static const double FEW = 4096; /* multiplications that are not worth two forms */
+enum { MOST = 1 << 22 };        /* a size that no bound limits */
 
 typedef struct chain {
     np_product p;   /* letters and their order */
     int n;          /* factors: 2 under a reduction */
     np_factor f[3]; /* a and b of x, then what x meets; old nodes */
     const np_node *x;
+    np_mod *mod;
     double scale;
     const np_dim *size; /* the symbol that its sizes depend on, or NULL */
     int low, high;      /* orders that win below and from `from` on; 0: as it is */
@@ -148,6 +147,12 @@ static double count(const chain *c, const char *at, int64_t size)
     return n;
 }
 
+/* The product of two stored weights is made when the model is built. */
+static bool both_stored(const np_node *a, const np_node *b, const np_mod *m)
+{
+    if (a->op != NP_WEIGHT || b->op != NP_WEIGHT || !is_float(a)) return false;
+    return !np_mod_weight(m, a->sym)->from && !np_mod_weight(m, b->sym)->from;
+}
 static double cost(const chain *c, int order, int64_t size)
 {
     char all[2 * NP_RANK + 1], kept[3 * NP_RANK + 1], made[2 * NP_RANK + 1];
@@ -157,7 +162,7 @@ static double cost(const chain *c, int order, int64_t size)
         join(a->at, b->at, NULL, all);
         join(out, d->at, NULL, kept);
         join(a->at, b->at, kept, made);
-        double n = count(c, all, size);
+        double n = both_stored(a->n, b->n, c->mod) ? 0 : count(c, all, size);
         join(made, d->at, NULL, all);
         return n + count(c, all, size);
     }
@@ -261,15 +266,28 @@ static bool sums(const np_node *n)
 {
     return n->op == NP_CONTRACT || (n->op == NP_REDUCE && strcmp(n->sym, "sum") == 0);
 }
+/* x A B, which is cheaper than x (A B). */
+static void note_apart(const chain *c, const np_node *n, const np_fn *f)
+{
+    for (int i = 1; c->n == 3 && i < 3; i++) {
+        const np_node *a = c->f[first[i][0]].n, *b = c->f[first[i][1]].n;
+        if (both_stored(a, b, c->mod) && possible(c, i))
+            np_note(f->cx, n->loc, "the weights %s and %s stay two maps: their product would take more",
+                    a->sym, b->sym);
+    }
+}
 static void plan_node(void *env, const np_node *n)
 {
     plans *w = env;
     double scale;
     for (int side = 0; sums(n) && side < n->nargs && !w->of[n->id]; side++) {
         chain *c = np_arena_alloc(&w->mem, sizeof *c);
+        c->mod = w->f->mod;
         if (!find_chain(c, n, side) || w->of[c->x->id]) continue; /* x is in another order itself */
         if (n->nargs == 2 && behind(n->arg[!side], &scale) == c->x) continue;
-        if (decide(c, w->f->cx) && (w->both || c->low == c->high)) w->of[n->id] = c;
+        bool other = decide(c, w->f->cx);
+        if (!other) note_apart(c, n, w->f);
+        if (other && (w->both || c->low == c->high)) w->of[n->id] = c;
     }
 }
 /* Where someone else needs x as well, nothing is gained. */
@@ -283,7 +301,7 @@ static void mark_sunk(void *env, const np_node *n)
     plans *w = env;
     const chain *c = w->of[n->id];
     double scale;
-    w->found += c != NULL;
+    w->found += c || (n->op == NP_CONTRACT && both_stored(n->arg[0], n->arg[1], w->f->mod));
     for (int i = 0; c && i < n->nargs; i++) {
         const np_node *m = n->arg[i];
         if (behind(m, &scale) != c->x) continue;
@@ -293,6 +311,22 @@ static void mark_sunk(void *env, const np_node *n)
 }
 
 /* ---- making */
+static np_node *stored_product(np_build *b, const np_node *x, const np_node *y, const char *spec)
+{
+    np_mod *m = b->fn->mod;
+    const np_weight *w = np_mod_product(m, np_mod_weight(m, x->sym), np_mod_weight(m, y->sym), spec);
+    np_note(b->cx, b->loc, "the weights %s and %s are multiplied when the model is built: %s", x->sym, y->sym,
+            np_type_str(b->cx, w->type));
+    return np_build_weight(b, w->name);
+}
+static np_factor merged(const np_product *p, const np_factor *a, const np_factor *b, const char *kept)
+{
+    char all[NP_LETTERS + 1], spec[3 * NP_LETTERS + 4], out[NP_LETTERS + 1];
+    np_factor_union(p, a->at, b->at, all);
+    join(all, "", kept, out);
+    snprintf(spec, sizeof spec, "%s,%s->%s", a->at, b->at, out);
+    return np_factor_of(stored_product(p->b, a->n, b->n, spec), out);
+}
 /* What has the first axis of the result stands first. */
 static np_factor pair(const np_product *p, np_factor a, np_factor b, const char *kept)
 {
@@ -307,7 +341,7 @@ static np_node *make(chain *c, int order)
     if (c->n == 3) {
         const np_factor *a = &c->f[first[order][0]], *b = &c->f[first[order][1]], *d = &c->f[first[order][2]];
         np_factor_union(p, p->out, d->at, kept);
-        x = pair(p, *a, *b, kept);
+        x = both_stored(a->n, b->n, c->mod) ? merged(p, a, b, kept) : pair(p, *a, *b, kept);
         r = pair(p, x, *d, p->out);
     } else if (order == 0) {
         snprintf(kept, sizeof kept, "%s%c", p->out, p->sum[0]);
@@ -356,6 +390,8 @@ static np_node *order_rule(np_rw *rw, const np_node *old, np_node *const *arg)
     (void)arg;
     if (w->sunk[old->id])
         return np_build_num(rw->b, np_type_scalar(rw->b->cx, NP_F32), NAN); /* read by nobody */
+    if (old->op == NP_CONTRACT && both_stored(old->arg[0], old->arg[1], rw->old->mod))
+        return stored_product(rw->b, old->arg[0], old->arg[1], old->sym);
     if (!c) return NULL;
     c->p.b = rw->b;
     for (int i = 0; i < c->n; i++) c->f[i].n = np_rewrite_get(rw, c->f[i].n);

@@ -388,6 +388,11 @@ START_TEST(test_weights)
     ck_assert_str_eq(np_type_str(cx, p->type), "f32[3,4,2]");
     ck_assert_str_eq(np_type_str(cx, q->type), "f32[4,2,3]");
     ck_assert_ptr_eq(np_mod_derive(m, c, "abc->bca"), p);
+    np_weight *other = np_mod_declare(m, at, "v", t), *r = np_mod_product(m, w, other, "xi,yi->xy");
+    ck_assert_str_eq(r->name, "embed.by.v");
+    ck_assert_str_eq(np_type_str(cx, r->type), "f32[3,3]");
+    ck_assert_ptr_eq(np_mod_product(m, w, other, "xi,yi->xy"), r);
+    ck_assert_str_eq(np_type_str(cx, np_mod_product(m, w, other, "ix,iy->yx")->type), "f32[4,4]");
     ck_assert_ptr_eq(np_build_weight(b, "embed")->type, t);
     ck_assert_int_eq(np_build_weight(b, "embedd")->op, NP_BAD);
     expect_error(cx, 3, "weight $embedd is not declared");
