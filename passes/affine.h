@@ -66,9 +66,9 @@ typedef struct np_depend {
 } np_depend;
 void np_affine_depend(const np_fn *f, const np_node *scan, np_depend *d, np_arena *mem);
 
-/* Reads the part of the body that belongs to the states in `mask`. */
 /* Is a factor looked into for what it is made from, with fewer axes? */
 bool np_affine_peels(const np_node *n);
+/* Reads the part of the body that belongs to the states in `mask`. */
 bool np_affine_read(np_affine *a, const np_node *scan, uint32_t mask, const np_depend *d, const bool *live);
 
 #endif

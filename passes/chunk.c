@@ -335,7 +335,9 @@ static np_node *rule(np_rw *rw, const np_node *n, np_node *const *arg)
 np_fn *np_chunk_run(const np_fn *f, const np_knobs *k)
 {
     chunker c = {.k = k};
-    np_fn *now = np_rewrite(f, rule, &c);
+    np_fn *ranks = k->chunk == 1 ? NULL : np_chunk_ranks(f);
+    np_fn *now = np_rewrite(ranks ? ranks : f, rule, &c);
+    np_fn_free(ranks);
     np_arena_free(&c.mem);
     return now;
 }

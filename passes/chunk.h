@@ -47,4 +47,7 @@ void np_chunk_block(np_frames *s, np_blocked *r, int n);
  * states (by index) and lifts what others need. False: something could not be lifted. */
 bool np_chunk_steps(np_lift *l, const np_depend *d, uint32_t mask, uint32_t done, np_node **final);
 
+/* ---- chunk_ranks.c: f with its writes of low rank as several of rank one; NULL: it has none. */
+np_fn *np_chunk_ranks(const np_fn *f);
+
 #endif
