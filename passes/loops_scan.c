@@ -50,14 +50,32 @@ static bool mentions(const np_node *n, const np_node *x)
             if (mentions(m, x)) return true;
     return false;
 }
+static bool in_place(np_lower *l, const np_block *body, const np_node *y, const np_node *state);
+/* The next state comes from a cond: each side must leave it alone or overwrite it. */
+static bool either_in_place(np_lower *l, const np_node *y, const np_node *state)
+{
+    int i = y->op == NP_PICK ? (int)y->attr[0]->k : 0;
+    const np_node *cond = y->op == NP_PICK ? y->arg[0] : y;
+    if (cond->op != NP_COND || np_loops_slot(l, cond, i)->buf) return false;
+    for (int side = 0; side < 2; side++) {
+        const np_block *b = cond->body[side];
+        const np_node *z = b->last->arg[i];
+        if (z != state && !in_place(l, b, z, state)) return false;
+    }
+    return true;
+}
 static bool in_place(np_lower *l, const np_block *body, const np_node *y, const np_node *state)
 {
+    int k = y->op == NP_PICK ? (int)y->attr[0]->k : 0; /* which result */
+    if (y->op == NP_PICK) y = y->arg[0];
     if (y->op != NP_GROUP || y->in != body) return false;
     for (const np_node *n = y->next; n; n = n->next)
         if (mentions(n, state)) return false;
     const np_block *b = y->body[0];
+    if (!np_loops_slot(l, y, k)->buf && either_in_place(l, b->last->arg[k], state)) return true;
     if (b->last->nargs != 1 || !np_is_elem(b->last->arg[0]) || np_loops_slot(l, y, 0)->buf) return false;
-    bool *from = np_arena_array(&l->mem, l->old->nnodes + 1, sizeof *from); /* by id: made from the old state */
+    bool *from =
+        np_arena_array(&l->mem, l->old->nnodes + 1, sizeof *from); /* by id: made from the old state */
     from[state->id] = true;
     for (const np_node *n = b->first; n->op != NP_YIELD; n = n->next) {
         for (int i = 0; i < n->nargs; i++) from[n->id] |= from[n->arg[i]->id];
@@ -79,7 +97,9 @@ void np_loops_scan(np_lower *l, const np_node *scan)
         if (!init || init->buf != state->buf) np_loops_item(l, scan->arg[seq + i], state);
         *np_loops_slot(l, body->param[seq + i], 0) = *state;
         const np_node *y = body->last->arg[nouts + i];
-        if (in_place(l, body, y, body->param[seq + i])) *np_loops_slot(l, y, 0) = *state;
+        if (in_place(l, body, y, body->param[seq + i]))
+            *(y->op == NP_PICK ? np_loops_slot(l, y->arg[0], (int)y->attr[0]->k) : np_loops_slot(l, y, 0)) =
+                *state;
     }
     np_loops_begin_item(l);
     int v = np_loops_var(l, scan->attr[1]);
@@ -123,9 +143,11 @@ void np_loops_cond(np_lower *l, const np_node *cond)
     for (int side = 0; side < 2; side++) {
         const np_block *body = cond->body[side];
         if (side) np_build_else(l->b, n, 0, NULL);
-        for (int i = 0; i < body->last->nargs; i++) aim(l, body, body->last->arg[i], np_loops_slot(l, cond, i));
+        for (int i = 0; i < body->last->nargs; i++)
+            aim(l, body, body->last->arg[i], np_loops_slot(l, cond, i));
         np_loops_block(l, body);
-        for (int i = 0; i < body->last->nargs; i++) yield_to(l, body->last->arg[i], np_loops_slot(l, cond, i));
+        for (int i = 0; i < body->last->nargs; i++)
+            yield_to(l, body->last->arg[i], np_loops_slot(l, cond, i));
     }
     np_build_close(l->b, n, 0, NULL);
 }
