@@ -9,8 +9,6 @@
 
 #include <string.h>
 
-enum { MOST = 8 }; /* products of one sum */
-
 static void find_symbols(np_cx *cx, const np_dim **T, const np_dim **N)
 {
     const np_dim **sym;
@@ -27,49 +25,103 @@ static bool next_choice(int *choice, int made)
     *choice = (*choice & ((1 << (made - 1)) - 1)) | 1 << (made - 1);
     return true;
 }
-typedef struct found { /* what became of the products of one sum */
-    np_node *sum;
-    int n;
-    np_str said[MOST], why;
+typedef struct sum { /* one sum over positions: its products are list[from .. to) */
+    const np_node *old;
+    int from, to;
+    np_str why; /* it has none */
     np_loc where;
-} found;
+} sum;
+typedef struct rule_env {
+    const np_dim *T, *N;
+    np_node **done; /* by old id: sums that were made together with one before them */
+} rule_env;
 
-static bool one_product(np_build *b, const np_node *n, const np_dim *T, const np_dim *N, int *choice,
-                        bool *more, found *r)
+/* Adds the products of a sum. False: it stays as it is. */
+static bool collect(np_rw *rw, const np_node *old, np_node *const *arg, np_product **list, sum *s)
 {
-    np_product *p = np_arena_alloc(&b->fn->mem, sizeof *p);
-    *p = (np_product){.b = b, .T = T, .N = N, .all = np_dim_add(b->cx, N, T), .choice = *choice};
-    bool good =
-        np_product_of(p, n) && p->causal && np_product_decays(p); /* unmasked: each serves every other */
-    np_node *v = good ? np_product_scan(p, n) : NULL;
-    r->why = p->why, r->where = p->where;
-    if (!v) return false;
-    r->sum = r->sum ? np_build_2(b, NP_ADD, r->sum, v) : v;
-    r->said[r->n++] = p->said;
-    *more = next_choice(choice, p->nchoices);
+    const rule_env *e = rw->env;
+    np_build *b = rw->b;
+    np_node n = *old;
+    int choice = 0;
+    n.arg = (np_node **)arg;
+    s->old = old;
+    for (bool more = true; more; s->to++) {
+        np_product *p = np_arena_alloc(&b->fn->mem, sizeof *p);
+        *p = (np_product){
+            .b = b, .T = e->T, .N = e->N, .all = np_dim_add(b->cx, e->N, e->T), .choice = choice};
+        bool good = s->to < NP_PRODUCTS || np_product_refuse(p, old->loc, "it is a sum of too many products");
+        good = good && np_product_of(p, &n) && p->causal; /* unmasked: every position serves every other */
+        good = good && np_product_decays(p) && np_product_ready(p, &n);
+        s->why = p->why, s->where = p->where;
+        if (!good) return false;
+        list[s->to] = p;
+        more = next_choice(&choice, p->nchoices);
+    }
     return true;
+}
+static bool may_sum(const np_node *n)
+{
+    return n->op == NP_CONTRACT || n->op == NP_REDUCE;
+}
+/* Another sum of something that `old` sums, of which all is known: the normaliser of scores. */
+static bool is_mate(const np_rw *rw, const np_node *n, const np_node *old)
+{
+    bool shares = false;
+    if (!may_sum(n) || !rw->live[n->id]) return false;
+    for (int i = 0; i < n->nargs; i++) {
+        if (!rw->map[n->arg[i]->id]) return false;
+        for (int k = 0; k < old->nargs; k++) shares |= n->arg[i] == old->arg[k];
+    }
+    return shares;
+}
+static int find_mates(np_rw *rw, np_product **list, sum *sums)
+{
+    int n = 1;
+    for (const np_node *m = sums[0].old->next; m && n < NP_PRODUCTS; m = m->next) {
+        np_node *arg[2];
+        if (!is_mate(rw, m, sums[0].old)) continue;
+        for (int i = 0; i < m->nargs; i++) arg[i] = np_rewrite_get(rw, m->arg[i]);
+        sums[n] = (sum){.from = sums[n - 1].to, .to = sums[n - 1].to};
+        if (collect(rw, m, arg, list, &sums[n])) n++; /* else it gets its note in its turn */
+    }
+    return n;
+}
+static np_node *added(np_rw *rw, np_product *const *list, const sum *s)
+{
+    np_node *r = NULL;
+    for (int i = s->from; i < s->to; i++) {
+        np_node *v = np_product_result(list[i]);
+        r = r ? np_build_2(rw->b, NP_ADD, r, v) : v;
+        np_note(rw->b->cx, s->old->loc, "%s", list[i]->said);
+    }
+    return r;
 }
 static np_node *causal_rule(np_rw *rw, const np_node *old, np_node *const *arg)
 {
-    np_build *b = rw->b;
-    const np_dim *T = NULL, *N = NULL;
-    found r = {0};
-    int choice = 0;
-    bool good = true, more = true;
-    if ((old->op != NP_CONTRACT && old->op != NP_REDUCE) || b->at != &b->fn->top) return NULL;
-    find_symbols(b->cx, &T, &N);
-    if (!T || !N) return NULL;
-    np_node n = *old;
-    n.arg = (np_node **)arg;
-    while (good && more && r.n < MOST) good = one_product(b, &n, T, N, &choice, &more, &r);
-    if (good && more) good = false, r.why = "it is a sum of too many products", r.where = old->loc;
-    for (int i = 0; good && i < r.n; i++) np_note(b->cx, old->loc, "%s", r.said[i]);
-    if (!good && r.why)
-        np_note(b->cx, old->loc, "a sum over earlier positions keeps them all: %s (line %d)", r.why,
-                r.where.line);
-    return good ? r.sum : NULL;
+    rule_env *e = rw->env;
+    np_product *list[NP_PRODUCTS];
+    sum sums[NP_PRODUCTS] = {{0}};
+    if (!may_sum(old) || rw->b->at != &rw->b->fn->top) return NULL;
+    if (e->done[old->id]) return e->done[old->id];
+    if (!collect(rw, old, arg, list, &sums[0])) {
+        if (sums[0].why)
+            np_note(rw->b->cx, old->loc, "a sum over earlier positions keeps them all: %s (line %d)",
+                    sums[0].why, sums[0].where.line);
+        return NULL;
+    }
+    int n = find_mates(rw, list, sums);
+    np_product_scan(sums[n - 1].to, list);
+    for (int i = 0; i < n; i++) e->done[sums[i].old->id] = added(rw, list, &sums[i]);
+    return e->done[old->id];
 }
 np_fn *np_reassoc_causal(const np_fn *main)
 {
-    return np_rewrite(main, causal_rule, NULL);
+    rule_env e = {0};
+    np_arena mem = {0};
+    find_symbols(main->cx, &e.T, &e.N);
+    if (!e.T || !e.N) return np_fn_copy(main);
+    e.done = np_arena_array(&mem, main->nnodes + 1, sizeof(np_node *));
+    np_fn *r = np_rewrite(main, causal_rule, &e);
+    np_arena_free(&mem);
+    return r;
 }

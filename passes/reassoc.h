@@ -6,7 +6,7 @@
 
 #include "passes.h"
 
-enum { NP_FACTORS = 24, NP_TERMS = 24, NP_COEFS = 3, NP_LETTERS = 26, NP_CHOICES = 6 };
+enum { NP_FACTORS = 24, NP_TERMS = 24, NP_COEFS = 3, NP_LETTERS = 26, NP_CHOICES = 6, NP_PRODUCTS = 8 };
 
 typedef struct np_factor {
     np_node *n;
@@ -51,6 +51,7 @@ typedef struct np_product {
     bool late;                  /* the decay of t itself is not among them */
     int64_t group;              /* masked: j / group < t / group; 0: it is not */
     int nchoices, choice;       /* of sums of products: bit i says which side of the i-th sum this product takes */
+    struct np_parts *parts;     /* of its scan */
     np_str said;                /* what became of it */
     const char *why;           /* set: it has no such form */
     np_loc where;
@@ -83,7 +84,9 @@ np_factor np_factor_product(const np_product *p, int n, const np_factor *f, cons
 np_node *np_factor_position(const np_product *p); /* i32[T] */
 np_node *np_factor_local(const np_product *p, np_node *n);
 
-/* reassoc_scan.c */
-np_node *np_product_scan(np_product *p, const np_node *n); /* NULL and p->why, or p->said */
+/* reassoc_scan.c: what the scan of a causal product is made of, then one scan for several, then the sum itself. */
+bool np_product_ready(np_product *p, const np_node *n);
+void np_product_scan(int n, np_product *const *list);
+np_node *np_product_result(const np_product *p);
 
 #endif

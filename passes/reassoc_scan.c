@@ -9,10 +9,13 @@
 
 #include <string.h>
 
-typedef struct parts {
+typedef struct np_parts {
     np_factor q, k, v, decay, after[NP_FACTORS];
     int nafter;
+    bool counts; /* nothing is summed but the mask */
     char state[NP_LETTERS + 1], read[NP_LETTERS + 1];
+    np_node *param[2]; /* the state in the body, and what is shown of it to a group */
+    np_factor seen;    /* what was read, over time */
 } parts;
 
 static bool touches(const char *at, const char *letters)
@@ -158,7 +161,7 @@ static np_node *shown(const np_product *p, const parts *s, np_node *scan, const 
                       np_node **next)
 {
     np_build *b = p->b;
-    np_node *was = scan->body[0]->param[scan->body[0]->nparams - 1], *kept = was;
+    np_node *was = s->param[1], *kept = was;
     np_factor pos = fed(p, scan, np_factor_of(np_factor_position(p), (char[]){p->t, 0}));
     np_node *in = np_build_2(b, NP_MOD, pos.n, np_build_num(b, pos.n->type, (double)p->group));
     pos.n = np_build_2(b, NP_EQ, in, np_build_num(b, in->type, 0));
@@ -173,7 +176,7 @@ static np_node *body(const np_product *p, const parts *s, np_node *scan, np_node
     np_build *b = p->b;
     np_factor d = fed(p, scan, s->decay), k = fed(p, scan, s->k), v = fed(p, scan, s->v),
               q = fed(p, scan, s->q);
-    np_node *state = scan->body[0]->param[scan->body[0]->nparams - (p->group ? 2 : 1)];
+    np_node *state = s->param[0];
     state->name = np_str_new(b->cx, s->q.n && s->v.n ? "S" : "z");
     np_node *kept = d.n ? np_build_2(b, NP_MUL, state, np_factor_as(p, &d, s->state)) : state;
     next[0] = np_build_2(b, NP_ADD, kept, write_of(p, s, k, v));
@@ -226,44 +229,65 @@ static np_str said(const np_product *p, const parts *s)
     return np_str_fmt(cx, "a sum over earlier positions is kept as a state %s, with %s, %s",
                       np_type_str(cx, state_type(p, s->state)), d, when);
 }
-static np_factor scanned(np_product *p, parts *s)
+bool np_product_ready(np_product *p, const np_node *n)
 {
     np_build *b = p->b;
-    np_node *y[3], *zero[2];
-    np_loc loc = b->loc;
-    int states = p->group ? 2 : 1;
-    char at[NP_LETTERS + 2] = {p->t, 0};
-    zero[0] = zero[1] = np_build_num(b, state_type(p, s->state), 0);
-    np_extra how = {.attr = {np_dim_const(b->cx, 0), p->T}};
-    np_node *scan = np_build_open(b, NP_SCAN, states, zero, &how);
-    y[0] = body(p, s, scan, &y[1]);
-    scan = np_build_close(b, scan, 1 + states, y);
-    b->loc = loc;
-    return np_factor_of(np_build_pick(b, scan, 0), strcat(at, s->read));
-}
-np_node *np_product_scan(np_product *p, const np_node *n)
-{
-    np_build *b = p->b;
-    parts s = {0};
+    parts *s = p->parts = np_arena_alloc(&b->fn->mem, sizeof *s);
     bool local = true;
     find_order(p);
-    gather_parts(p, &s, &local);
-    if (!local) return np_product_refuse(p, n->loc, "a factor is not made position by position"), NULL;
-    bool counts = !s.k.n && !s.v.n;
-    if (counts) s.v = np_factor_of(np_build_num(b, np_type_scalar(b->cx, p->dtype), 1), "");
-    if (!decay_fits(p, &s))
-        return np_product_refuse(p, n->loc, "its decay has an axis that queries or keys lack"), NULL;
-    if (!gate_writes(p, &s))
-        return np_product_refuse(p, n->loc, "a mask is not made position by position"), NULL;
-    s.q = ordered(p, s.q), s.k = ordered(p, s.k), s.v = ordered(p, s.v), s.decay = ordered(p, s.decay);
-    find_state(p, &s);
-    if (!worth_it(p, &s))
-        return np_product_refuse(p, n->loc, "a power of its scores would need a state that is larger"), NULL;
-    counts &= !s.decay.n && !*s.v.at;
-    np_factor o = counts ? seen_by(p) : scanned(p, &s);
-    if (p->scale != 1) o.n = np_build_2(b, NP_MUL, o.n, np_build_num(b, o.n->type, p->scale));
-    for (int i = 0; i < s.nafter; i++) o = np_factor_times(p, o, s.after[i], p->order);
+    gather_parts(p, s, &local);
+    if (!local) return np_product_refuse(p, n->loc, "a factor is not made position by position");
+    s->counts = !s->k.n && !s->v.n;
+    if (s->counts) s->v = np_factor_of(np_build_num(b, np_type_scalar(b->cx, p->dtype), 1), "");
+    if (!decay_fits(p, s))
+        return np_product_refuse(p, n->loc, "its decay has an axis that queries or keys lack");
+    if (!gate_writes(p, s)) return np_product_refuse(p, n->loc, "a mask is not made position by position");
+    s->q = ordered(p, s->q), s->k = ordered(p, s->k), s->v = ordered(p, s->v),
+    s->decay = ordered(p, s->decay);
+    find_state(p, s);
+    if (!worth_it(p, s))
+        return np_product_refuse(p, n->loc, "a power of its scores would need a state that is larger");
+    s->counts &= !s->decay.n && !*s->v.at;
+    p->said = s->counts ? np_str_new(b->cx, "a sum over earlier positions counts them") : said(p, s);
+    return true;
+}
+void np_product_scan(int n, np_product *const *list)
+{
+    const np_product *p = list[0];
+    np_build *b = p->b;
+    np_loc loc = b->loc;
+    np_node *zero[2 * NP_PRODUCTS], *out[NP_PRODUCTS], *yield[3 * NP_PRODUCTS], *next[2 * NP_PRODUCTS];
+    int states = 0, outs = 0;
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < 1 + (list[i]->group != 0) && !list[i]->parts->counts; k++)
+            zero[states++] = np_build_num(b, state_type(list[i], list[i]->parts->state), 0);
+    if (!states) return;
+    np_node *scan =
+        np_build_open(b, NP_SCAN, states, zero, &(np_extra){.attr = {np_dim_const(b->cx, 0), p->T}});
+    for (int i = 0, k = 0; i < n; i++)
+        for (int g = 0; g < 1 + (list[i]->group != 0) && !list[i]->parts->counts; g++)
+            list[i]->parts->param[g] = scan->body[0]->param[k++];
+    for (int i = 0, k = 0; i < n; i++) {
+        if (list[i]->parts->counts) continue;
+        out[outs++] = body(list[i], list[i]->parts, scan, &next[k]);
+        k += 1 + (list[i]->group != 0);
+    }
+    memcpy(yield, out, (size_t)outs * sizeof(np_node *));
+    memcpy(yield + outs, next, (size_t)states * sizeof(np_node *));
+    scan = np_build_close(b, scan, outs + states, yield);
+    b->loc = loc;
+    for (int i = 0, k = 0; i < n; i++) {
+        char at[NP_LETTERS + 2] = {list[i]->t, 0};
+        parts *s = list[i]->parts;
+        if (!s->counts) s->seen = np_factor_of(np_build_pick(b, scan, k++), strcat(at, s->read));
+    }
+}
+np_node *np_product_result(const np_product *p)
+{
+    const parts *s = p->parts;
+    np_factor o = s->counts ? seen_by(p) : s->seen;
+    if (p->scale != 1) o.n = np_build_2(p->b, NP_MUL, o.n, np_build_num(p->b, o.n->type, p->scale));
+    for (int i = 0; i < s->nafter; i++) o = np_factor_times(p, o, s->after[i], p->order);
     o = gate_reads(p, o);
-    p->said = counts ? np_str_new(b->cx, "a sum over earlier positions counts them") : said(p, &s);
     return np_factor_as(p, &o, p->out);
 }
