@@ -51,7 +51,7 @@ static int output_of(const plan *p, const np_node *x)
 {
     return x->op == NP_PICK && x->arg[0] == p->scan && x->attr[0]->k < p->nouts ? (int)x->attr[0]->k : -1;
 }
-/* Does x come from the scan, in whatever way? */
+/* By id: what comes from the scan, in whatever way; all else can be had before it. */
 static bool *dependents(sink *s, const plan *p)
 {
     bool *from = np_arena_array(&s->mem, s->f->nnodes + 1, sizeof *from);
@@ -62,15 +62,6 @@ static bool *dependents(sink *s, const plan *p)
     }
     return from;
 }
-/* Can x be had before the scan? */
-static bool can_stand_before(const plan *p, const bool *from, const np_node *x)
-{
-    if (x->in != block_of(p) || x->id < p->scan->id) return true;
-    if (from[x->id]) return false;
-    for (int i = 0; i < x->nargs; i++)
-        if (!can_stand_before(p, from, x->arg[i])) return false;
-    return true;
-}
 static bool follows(sink *s, plan *p, const bool *from, const np_node *n)
 {
     bool any = false;
@@ -79,7 +70,7 @@ static bool follows(sink *s, plan *p, const bool *from, const np_node *n)
         const np_node *x = n->arg[i];
         if (output_of(p, x) >= 0 || (p->inside[x->id] && from[x->id]))
             any = true;
-        else if (from[x->id] || !can_stand_before(p, from, x) || np_is_sum(x) || np_fuse_ends_sum(s->uses, x))
+        else if (from[x->id] || np_is_sum(x) || np_fuse_ends_sum(s->uses, x))
             return false;
     }
     return any && is_dim_of(n, 0, p->scan->attr[1]);
