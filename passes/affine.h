@@ -40,7 +40,6 @@ typedef enum {
 typedef struct np_affine {
     np_lift *lift;
     np_label l;
-    const bool *of; /* by old id: a parameter that is one of the states, in order of `state` */
     int nstates, nwrites, nreads;
     const np_node *state[NP_STATES], *next[NP_STATES];
     np_write write[NP_WRITES];
@@ -55,7 +54,6 @@ typedef struct np_affine {
     const char *no; /* why not, and where */
     const np_node *where;
     struct np_form **form;  /* private, by old id */
-    const char *state_like; /* by old id: kinds, see affine.c */
     char fresh;             /* next unused letter */
 } np_affine;
 
