@@ -138,6 +138,17 @@ static bool history(rn_gen *g, const np_dim *width, rn_val *out)
     *out = rn_push(g, np_build_op(g->b, NP_APPEND, 1, &x.n, &e), x.lo, x.hi);
     return true;
 }
+/* What is linear in the scores: a decay with the distance, a constant beside them. */
+static np_node *products(rn_gen *g, np_node *s)
+{
+    np_node *far = op2(g, NP_SUB, positions(g, false, s->type), positions(g, true, s->type));
+    far = np_build_cast(g->b, far, NP_F32);
+    if (rn_chance(g->d, 40)) s = op2(g, NP_ADD, s, splat(g, s->type, 0.5));
+    if (rn_chance(g->d, 40)) s = op2(g, NP_MUL, s, op2(g, NP_POW, splat(g, far->type, 0.75), far));
+    if (rn_chance(g->d, 40))
+        s = op2(g, NP_MUL, s, np_build_1(g->b, NP_EXP, op2(g, NP_MUL, far, splat(g, far->type, -0.25))));
+    return s;
+}
 static bool attention(rn_gen *g)
 {
     if (g->in_time) return false;
@@ -155,9 +166,10 @@ static bool attention(rn_gen *g)
     bool soft = rn_chance(g->d, 70);
     np_node *m = rn_chance(g->d, 90) ? mask(g, s->type) : NULL;
     if (m) s = np_build_3(g->b, NP_SELECT, m, s, splat(g, s->type, soft ? -1e4 : 0));
-    s = soft ? softmax_of(g, s, 1) : np_build_1(g->b, NP_TANH, s);
+    bool linear = !soft && rn_chance(g->d, 60);
+    s = soft ? softmax_of(g, s, 1) : linear ? products(g, s) : np_build_1(g->b, NP_TANH, s);
     if (!soft && m) s = np_build_3(g->b, NP_SELECT, m, s, splat(g, s->type, 0));
-    double most = fmax(fabs(v.lo), fabs(v.hi)) * (soft ? 1 : 32);
+    double most = fmax(fabs(v.lo), fabs(v.hi)) * (soft ? 1 : linear ? 1e4 : 32);
     rn_push(g, np_build_contract(g->b, s, v.n, "tj,jd->td"), -most, most);
     return true;
 }
