@@ -81,10 +81,12 @@ static bool repeats(const np_node *n, const np_node *x)
     return false;
 }
 
-/* Only moved from memory or padded on the way: as good to read as a copy of it, if it is read about once. */
+/* Only moved from memory, padded or looked up on the way: as good to read as a copy of it, if it is read about once. */
 static bool moves(const np_fuse *u, const np_node *x)
 {
     while (!np_is_leaf(x) && !u->kept[x->id]) {
+        if (x->op == NP_GATHER && !moves(u, x->arg[1])) return false;
+        if (x->op == NP_GATHER && np_is_leaf(x->arg[0])) return true;
         bool one = x->nargs == 1 && !np_is_elem(x) && !np_is_sum(x) && !x->body[0];
         if (!one) return x->op == NP_PICK;
         x = x->arg[0];
