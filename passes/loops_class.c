@@ -45,6 +45,14 @@ int np_steps_letters(const np_node *x, char *letter)
     return n;
 }
 
+const np_node *np_steps_state(const np_steps *s, int i)
+{
+    return s->body->param[s->seq + i];
+}
+const np_node *np_steps_yielded(const np_steps *s, int i)
+{
+    return np_steps_through(s->l, s->body->last->arg[i]);
+}
 /* ---- classes: which axes have one index */
 static int *link_of(const np_steps *s, const np_node *x, int axis)
 {
@@ -107,6 +115,20 @@ static bool join_operands(np_steps *s, const np_node *x)
             join(s, x, i, np_steps_operand(s, x, o), i);
     return true;
 }
+int np_steps_part(const np_steps *s, const np_node *x)
+{
+    int i = (int)x->id;
+    while (s->part[i] != i) i = s->part[i] = s->part[s->part[i]];
+    return i;
+}
+bool np_steps_mine(const np_steps *s, int i)
+{
+    return np_steps_part(s, np_steps_state(s, i)) == s->now;
+}
+static void meet(np_steps *s, const np_node *x, const np_node *y)
+{
+    s->part[np_steps_part(s, x)] = np_steps_part(s, y);
+}
 /* Walks what a value is made of. False: not for us. */
 static bool visit(np_steps *s, const np_node *x)
 {
@@ -130,6 +152,8 @@ static bool visit(np_steps *s, const np_node *x)
         }
         level += hot && np_is_sum(x);
     }
+    for (int i = 0; i < x->nargs && hot && np_steps_inside(s, x); i++)
+        if (np_steps_hot(s, np_steps_operand(s, x, i))) meet(s, x, np_steps_operand(s, x, i));
     s->mark[x->id] = hot ? HOT : COLD;
     s->timed[x->id] = timed;
     s->level[x->id] = level;
@@ -196,24 +220,25 @@ static bool classify_all(np_steps *s, const np_block *b)
     }
     return true;
 }
-const np_node *np_steps_state(const np_steps *s, int i)
-{
-    return s->body->param[s->seq + i];
-}
-const np_node *np_steps_yielded(const np_steps *s, int i)
-{
-    return np_steps_through(s->l, s->body->last->arg[i]);
-}
 bool np_steps_classes(np_steps *s)
 {
     uint32_t n = s->l->old->nnodes + 1;
     s->link = np_arena_array(&s->l->mem, (size_t)n * SLOTS, sizeof *s->link);
     for (int i = 0; i < (int)(n * SLOTS); i++) s->link[i] = i;
+    s->part = np_arena_array(&s->l->mem, n, sizeof *s->part);
+    for (int i = 0; i < (int)n; i++) s->part[i] = i;
     for (int i = 0; i < s->nouts + s->nstates; i++) s->yields[np_steps_yielded(s, i)->id] = true;
     for (int i = 0; i < s->nstates; i++)
         if (!visit(s, np_steps_state(s, i))) return false;
     for (int i = 0; i < s->nouts + s->nstates; i++)
         if (!visit(s, np_steps_yielded(s, i))) return false;
+    for (int i = 0; i < s->nstates; i++) meet(s, np_steps_state(s, i), np_steps_yielded(s, s->nouts + i));
+    for (int i = 0; i < s->nouts; i++) { /* an output that comes from no state goes with the first one */
+        bool known = false;
+        for (int k = 0; k < s->nstates; k++)
+            known |= np_steps_part(s, np_steps_state(s, k)) == np_steps_part(s, np_steps_yielded(s, i));
+        if (!known) meet(s, np_steps_yielded(s, i), np_steps_state(s, 0));
+    }
     for (int i = 0; i < s->nstates; i++)
         for (int k = 0; k < np_steps_state(s, i)->type->rank; k++)
             join(s, np_steps_state(s, i), k, np_steps_yielded(s, s->nouts + i), k);

@@ -15,6 +15,8 @@
  * runs over the same classes in a pass is one nest of loops: linear attention
  * reads, decays, writes and stores its state in one; a delta rule takes two.
  *
+ * States that know nothing of each other are parts, each with loops of its own.
+ *
  * What does not come from a state is computed where it is used, but not again
  * and again: if it does not change in time it is computed once, if it is dear or
  * has the lanes but not all loops of its nest, once a step (roots of kind TEMP). */
@@ -48,9 +50,10 @@ static int64_t volume(const np_steps *s, const np_node *x)
 }
 static const np_node *largest_state(const np_steps *s)
 {
-    const np_node *x = np_steps_state(s, 0);
-    for (int i = 1; i < s->nstates; i++)
-        if (volume(s, np_steps_state(s, i)) > volume(s, x)) x = np_steps_state(s, i);
+    const np_node *x = NULL;
+    for (int i = 0; i < s->nstates; i++)
+        if (np_steps_mine(s, i) && (!x || volume(s, np_steps_state(s, i)) > volume(s, x)))
+            x = np_steps_state(s, i);
     return x;
 }
 /* Lanes: the last axis of the states if it runs around time or there is one step only; else the longest axis that does. */
@@ -75,19 +78,49 @@ static void choose_width(np_steps *s)
     int64_t bytes = 0;
     if (s->lane < 0) return;
     for (int i = 0; i < s->nstates; i++)
-        bytes += volume(s, np_steps_state(s, i)) * np_dtype_size(np_steps_state(s, i)->type->dtype);
+        if (np_steps_mine(s, i))
+            bytes += volume(s, np_steps_state(s, i)) * np_dtype_size(np_steps_state(s, i)->type->dtype);
     s->width = s->l->k->lanes;
     while (s->width > FEWEST && s->width * bytes > TILE_BYTES) s->width /= 2;
     if (s->width > count(s->class[s->lane].n)) s->width = count(s->class[s->lane].n);
 }
+static uint64_t axes_of(const np_steps *s, const np_node *x)
+{
+    uint64_t set = 0;
+    for (int k = 0; k < x->type->rank; k++) {
+        int c = np_steps_class(s, x, k);
+        if (c >= 0) set |= (uint64_t)1 << c;
+    }
+    return set;
+}
+/* All classes of the part. */
+static uint64_t classes_of(const np_steps *s, const np_block *b)
+{
+    uint64_t set = 0;
+    for (const np_node *n = b->first; n; n = n->next) {
+        if (n->body[0]) set |= classes_of(s, n->body[0]);
+        if (!np_steps_hot(s, n) || np_steps_part(s, n) != s->now) continue;
+        set |= axes_of(s, n);
+        char letter[NP_MAXLETTERS];
+        for (int i = 0, m = np_is_sum(n) ? np_steps_letters(n, letter) : 0; i < m; i++) {
+            int c = np_steps_letter(s, n, i);
+            if (c >= 0) set |= (uint64_t)1 << c;
+        }
+    }
+    return set;
+}
 static bool choose_outside(np_steps *s)
 {
     int64_t n;
+    uint64_t mine = classes_of(s, s->body);
+    for (int i = 0; i < s->nstates; i++)
+        if (np_steps_mine(s, i)) mine |= axes_of(s, np_steps_state(s, i));
     for (int c = 0; c < s->nclasses; c++) {
         np_class *k = &s->class[c];
-        k->outside = !k->summed;
-        for (int i = 0; i < s->nstates; i++) k->outside &= has_class(s, np_steps_state(s, i), c);
-        if (!k->outside && !np_dim_int(k->n, &n)) return false;
+        k->outside = !k->summed && (mine >> c & 1);
+        for (int i = 0; i < s->nstates; i++)
+            k->outside &= !np_steps_mine(s, i) || has_class(s, np_steps_state(s, i), c);
+        if ((mine >> c & 1) && !k->outside && !np_dim_int(k->n, &n)) return false;
     }
     const np_node *big = largest_state(s);
     choose_lane(s, big);
@@ -112,7 +145,8 @@ static bool is_product(const np_steps *s, const np_node *x)
 {
     if (!np_is_sum(x)) return false;
     if (x->op == NP_CONTRACT) return has_own(x, 0) && has_own(x, 1);
-    const np_node *y = np_steps_operand(s, x, 0); /* products under a mask are written as sums over three axes */
+    const np_node *y =
+        np_steps_operand(s, x, 0); /* products under a mask are written as sums over three axes */
     int64_t n = 1;
     int axes = 0;
     for (int k = 0; k < y->type->rank; k++) {
@@ -151,7 +185,7 @@ static bool add_sums(np_steps *s, const np_block *b)
 {
     for (const np_node *n = b->first; n; n = n->next) {
         if (n->body[0] && !add_sums(s, n->body[0])) return false;
-        if (!np_steps_hot(s, n) || !np_is_sum(n)) continue;
+        if (!np_steps_hot(s, n) || !np_is_sum(n) || np_steps_part(s, n) != s->now) continue;
         if (s->nroots == NP_MAXROOTS) return false;
         np_root *r = add_root(s, NP_ROOT_SUM, n, s->level[n->id] - 1);
         char letter[NP_MAXLETTERS];
@@ -170,7 +204,7 @@ static bool find_roots(np_steps *s)
         const np_node *y = np_steps_yielded(s, i);
         bool keeps = i >= s->nouts && y == np_steps_state(s, i - s->nouts);
         if (s->nroots == NP_MAXROOTS) return false;
-        if (keeps) continue;
+        if (keeps || np_steps_part(s, y) != s->now) continue;
         np_root *r = add_root(s, i < s->nouts ? NP_ROOT_OUT : NP_ROOT_STATE, y, s->level[y->id]);
         r->which = i < s->nouts ? i : i - s->nouts;
         const np_row *row = i < s->nouts ? NULL : &s->row[r->which];
@@ -414,7 +448,8 @@ static void tile(np_steps *s)
     np_node *loop = NULL;
     const np_node *scan = s->scan;
     for (int i = 0; i < s->nroots; i++) s->root[i].was = l->slot[s->root[i].x->id];
-    for (int i = 0; i < s->nstates; i++) load_state(s, i);
+    for (int i = 0; i < s->nstates; i++)
+        if (np_steps_mine(s, i)) load_state(s, i);
     if (!s->once) np_steps_pass(s, -1);
     np_loops_begin_item(l);
     np_node *t = np_loops_int(l, 0);
@@ -431,7 +466,8 @@ static void tile(np_steps *s)
     for (int i = 0; i < s->nouts; i++) s->out[i] = np_loops_row(np_loops_slot(l, scan, i), t);
     for (int p = 0; p < s->npasses; p++) np_steps_pass(s, p);
     if (loop) np_loops_close(l, loop);
-    for (int i = 0; i < s->nstates; i++) store_state(s, i);
+    for (int i = 0; i < s->nstates; i++)
+        if (np_steps_mine(s, i)) store_state(s, i);
     for (int i = 0; i < s->nstates; i++) *np_loops_slot(l, np_steps_state(s, i), 0) = (np_spot){0};
     for (int i = s->nroots - 1; i >= 0; i--) l->slot[s->root[i].x->id] = s->root[i].was;
 }
@@ -470,6 +506,19 @@ static void around(np_steps *s, int c)
     s->width = w;
 }
 
+/* What the part needs, before any of its code is written. */
+static bool prepare(np_steps *s)
+{
+    np_arena *mem = &s->l->mem;
+    s->store = np_arena_array(mem, (size_t)s->nstates, sizeof *s->store);
+    s->row = np_arena_array(mem, (size_t)s->nstates, sizeof *s->row);
+    if (!choose_outside(s)) return false;
+    np_steps_rows(s);
+    if (!find_roots(s)) return false;
+    find_temps(s);
+    find_passes(s);
+    return true;
+}
 bool np_loops_time(np_lower *l, const np_node *scan)
 {
     np_steps s = {
@@ -484,15 +533,19 @@ bool np_loops_time(np_lower *l, const np_node *scan)
     s.yields = np_arena_array(&l->mem, n, sizeof *s.yields);
     s.spread = np_arena_array(&l->mem, n, sizeof *s.spread);
     s.level = np_arena_array(&l->mem, n, sizeof *s.level);
-    s.store = np_arena_array(&l->mem, (size_t)s.nstates, sizeof *s.store);
     s.state = np_arena_array(&l->mem, (size_t)s.nstates, sizeof *s.state);
     s.out = np_arena_array(&l->mem, (size_t)s.nouts + 1, sizeof *s.out);
-    s.row = np_arena_array(&l->mem, (size_t)s.nstates, sizeof *s.row);
-    if (!np_steps_classes(&s) || has_product(&s, s.body) || !choose_outside(&s)) return false;
-    np_steps_rows(&s);
-    if (!find_roots(&s)) return false;
-    find_temps(&s);
-    find_passes(&s);
-    around(&s, 0);
+    if (!np_steps_classes(&s) || has_product(&s, s.body)) return false;
+    np_steps *part = np_arena_array(&l->mem, (size_t)s.nstates, sizeof *part);
+    int nparts = 0;
+    for (int i = 0; i < s.nstates; i++) {
+        s.now = np_steps_part(&s, np_steps_state(&s, i));
+        bool known = false;
+        for (int k = 0; k < nparts; k++) known |= part[k].now == s.now;
+        if (known) continue;
+        part[nparts] = s;
+        if (!prepare(&part[nparts++])) return false;
+    }
+    for (int k = 0; k < nparts; k++) around(&part[k], 0);
     return true;
 }

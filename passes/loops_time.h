@@ -44,6 +44,8 @@ typedef struct np_steps {
     bool *timed;         /* by id: differs from step to step */
     bool *yields;        /* by id: the body yields it */
     bool *spread;        /* by id: read in more than one way, so that no part of it can stand for it */
+    int *part;           /* by id: of what meets somewhere in the body (np_steps_part) */
+    int now;             /* the part being written */
     int *level;          /* by id: how many sums stand one after the other before it */
     int *link;           /* classes while they are found: by id and axis or letter */
     int nclasses, slot[NP_MAXCLASSES];
@@ -64,7 +66,10 @@ const np_node *np_steps_operand(const np_steps *s, const np_node *x, int i);
 bool np_steps_inside(const np_steps *s, const np_node *x);
 const np_node *np_steps_state(const np_steps *s, int i);   /* the parameter */
 const np_node *np_steps_yielded(const np_steps *s, int i); /* outputs, then next states */
-bool np_steps_classes(np_steps *s);                     /* finds them; false: the body is none of that kind */
+int np_steps_part(const np_steps *s,
+                  const np_node *x);          /* states of different parts know nothing of each other */
+bool np_steps_mine(const np_steps *s, int i); /* state i belongs to the part that is written */
+bool np_steps_classes(np_steps *s);           /* finds them; false: the body is none of that kind */
 bool np_steps_hot(const np_steps *s, const np_node *x); /* comes from a state */
 int np_steps_class(const np_steps *s, const np_node *x, int axis);
 int np_steps_letter(const np_steps *s, const np_node *x,
