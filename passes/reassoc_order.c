@@ -123,7 +123,7 @@ static bool find_chain(chain *c, const np_node *n, int side)
     if (n->op == NP_CONTRACT) c->f[c->n++] = np_factor_of(n->arg[!side], at[!side]);
     c->x = x;
     set_order(p);
-    return true;
+    return p->nletters <= NP_RANK;
 }
 
 /* ---- counting */

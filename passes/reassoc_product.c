@@ -279,9 +279,14 @@ static void set_order(np_product *p)
     *o++ = p->j;
     *o = 0;
 }
-/* Time stands once as t and once as j; every summed letter is in some factor. */
+/* Time stands once as t and once as j; every summed letter is in some factor, none in a gate; no product of factors
+ * has more axes than a tensor may have, with one to spare. */
 static bool well_formed(np_product *p, const np_node *n)
 {
+    if (p->nletters > NP_RANK) return np_product_refuse(p, n->loc, "it has too many axes");
+    for (int i = 0; i < p->ngates; i++)
+        if (*p->sum && strpbrk(p->gate[i].at, p->sum))
+            return np_product_refuse(p, n->loc, "a mask has an axis that is summed");
     for (int i = 0; i < p->nletters; i++) {
         const np_dim *d = p->dim[i];
         bool timed = np_dim_has(d, p->T) || np_dim_has(d, p->N);
