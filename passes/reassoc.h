@@ -40,6 +40,7 @@ typedef struct np_product {
     char sum[NP_LETTERS + 1];  /* summed ones, but for j */
     char order[NP_LETTERS + 1];/* in which axes stand in what is made */
     double scale;
+    bool local;                 /* what is looked at has j alone and is over T already */
     int nfactors, ngates, nterms, npowers, ncontracts;
     np_factor factor[NP_FACTORS];
     np_factor gate[NP_FACTORS]; /* bools of one position: where false, the product is 0 */

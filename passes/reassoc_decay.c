@@ -122,7 +122,7 @@ static bool same_base(const np_product *p, int i, int k)
     const np_factor *a = &p->power[i].base, *b = &p->power[k].base;
     return a->n == b->n && (!a->n || strcmp(a->at, b->at) == 0);
 }
-/* Is y, a value of all positions, x at its own position? */
+/* Is y, a value of j, what x is of t? */
 static bool same_at_j(const np_product *p, const np_factor *x, const np_factor *y)
 {
     np_factor now = *y;
@@ -130,8 +130,7 @@ static bool same_at_j(const np_product *p, const np_factor *x, const np_factor *
     *j = p->t;
     for (const char *c = now.at; *c; c++)
         if (!strchr(x->at, *c)) return false;
-    now.n = np_factor_local(p, y->n);
-    return now.n && strlen(now.at) == strlen(x->at) && np_factor_as(p, &now, x->at) == x->n;
+    return strlen(now.at) == strlen(x->at) && np_factor_as(p, &now, x->at) == x->n;
 }
 /* Opposite multiples in the exponent of the same base. */
 static bool same_factors(const np_product *p, const np_term *a, const np_term *b)

@@ -49,7 +49,8 @@ np_node *np_factor_as(const np_product *p, const np_factor *f, const char *at)
 {
     char spec[2 * NP_RANK + 3], *s = spec;
     np_node *n = f->n;
-    for (int i = 0; f->at[i]; i++) *s++ = (char)('a' + i); /* the same order is the same text, so it is shared */
+    for (int i = 0; f->at[i]; i++)
+        *s++ = (char)('a' + i); /* the same order is the same text, so it is shared */
     s = stpcpy(s, "->");
     for (const char *c = at; *c; c++)
         if (strchr(f->at, *c)) *s++ = (char)('a' + (strchr(f->at, *c) - f->at));

@@ -54,6 +54,14 @@ static bool add_factor(np_product *p, np_node *n, const char *at, bool under)
     p->factor[p->nfactors++] = f;
     return true;
 }
+/* What has j alone is taken as the value of that position: made of new values, over T, its letter stays j. */
+static np_node *at_its_position(np_product *p, np_node *n, const char *at)
+{
+    if (np_product_sides(p, at) != 2 || p->local) return n;
+    np_node *now = np_factor_local(p, n);
+    if (!now) np_product_refuse(p, n->loc, "a factor is not made position by position");
+    return now;
+}
 static bool linear_in(np_product *p, const np_node *n, const char *what)
 {
     np_str text = np_str_fmt(p->b->cx, "%s %s", what, np_op_info(n->op)->text);
@@ -80,6 +88,7 @@ static bool add_term(np_product *p, np_node *n, const char *at, const scale *s)
         e->num *= n->num;
         return true;
     }
+    if (!(n = at_its_position(p, n, at))) return false;
     if (s->whole) n = np_build_cast(p->b, n, NP_F32);
     e->x = np_factor_of(n, at);
     return true;
@@ -228,14 +237,41 @@ static bool take_joint(np_product *p, np_node *n, const char *at, bool under)
     }
     return linear_in(p, n, "it is not linear in its scores:");
 }
+static bool has_power(const np_node *n, int depth)
+{
+    if (n->op == NP_EXP || n->op == NP_POW) return true;
+    bool through = n->op == NP_MUL || n->op == NP_DIV || n->op == NP_EXPAND || n->op == NP_PERMUTE;
+    for (int i = 0; through && depth < 6 && i < n->nargs; i++)
+        if (has_power(n->arg[i], depth + 1)) return true;
+    return false;
+}
+/* Of one position. Only exponentials are looked for: k exp(-c_j) belongs to q exp(c_t). */
+static bool take_single(np_product *p, np_node *n, const char *at, bool under)
+{
+    int powers = p->npowers, terms = p->nterms;
+    if ((n->op == NP_EXP || n->op == NP_POW) && take_power(p, n, at, under)) return true;
+    if (p->npowers > powers) p->npowers = powers, p->nterms = terms, p->why = NULL; /* it stays as it is */
+    if ((n->op == NP_MUL || n->op == NP_DIV) && has_power(n, 0))
+        return take(p, n->arg[0], at, under) && take(p, n->arg[1], at, under != (n->op == NP_DIV));
+    return add_factor(p, n, at, under);
+}
 static bool take(np_product *p, np_node *n, const char *whose, bool under)
 {
     char at[NP_RANK + 1];
     n = np_factor_strip(n, whose, at);
     if (is_number(n)) return take_number(p, n, under);
+    if (np_product_sides(p, at) != 3) {
+        bool was = p->local;
+        if (!(n = at_its_position(p, n, at))) return false;
+        p->local = np_product_sides(p, at) == 2;
+        char now[NP_RANK + 1];
+        n = np_factor_strip(n, at, now);
+        bool good = is_number(n) ? take_number(p, n, under) : take_single(p, n, now, under);
+        p->local = was;
+        return good;
+    }
     if (n->op == NP_EXP || n->op == NP_POW) return take_power(p, n, at, under);
-    if (np_product_sides(p, at) == 3) return take_joint(p, n, at, under);
-    return add_factor(p, n, at, under);
+    return take_joint(p, n, at, under);
 }
 
 /* ---- the whole */

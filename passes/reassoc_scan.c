@@ -41,7 +41,7 @@ static void find_order(np_product *p)
     *o = 0;
 }
 /* Summed letters that only one side has are summed there, before the state is made. */
-static void gather_parts(np_product *p, parts *s, bool *local)
+static void gather_parts(np_product *p, parts *s)
 {
     np_factor q[NP_FACTORS], k[NP_FACTORS], v[NP_FACTORS];
     int nq = 0, nk = 0, nv = 0;
@@ -50,10 +50,6 @@ static void gather_parts(np_product *p, parts *s, bool *local)
         np_factor f = p->factor[i];
         bool summed = *p->sum && touches(f.at, p->sum);
         if (np_product_sides(p, f.at) == 2) {
-            if (!(f.n = np_factor_local(p, f.n))) {
-                *local = false;
-                return;
-            }
             *strchr(f.at, p->j) = p->t;
             if (summed)
                 k[nk++] = f;
@@ -233,10 +229,8 @@ bool np_product_ready(np_product *p, const np_node *n)
 {
     np_build *b = p->b;
     parts *s = p->parts = np_arena_alloc(&b->fn->mem, sizeof *s);
-    bool local = true;
     find_order(p);
-    gather_parts(p, s, &local);
-    if (!local) return np_product_refuse(p, n->loc, "a factor is not made position by position");
+    gather_parts(p, s);
     s->counts = !s->k.n && !s->v.n;
     if (s->counts) s->v = np_factor_of(np_build_num(b, np_type_scalar(b->cx, p->dtype), 1), "");
     if (!decay_fits(p, s))
