@@ -1,6 +1,7 @@
 -- BERT. Devlin et al. 2018: an encoder, every position sees every other; norms after the sums. `hidden` is the last layer, `logits` the guesses
 -- of its masked-language head where the checkpoint has one. Not generated step by step: a whole sequence at a time.
 -- Reads Hugging Face folders; the names there come with and without the prefix "bert.", and norms as weight and bias or gamma and beta.
+-- DistilBERT is the same without types of tokens, under other names.
 local norms = { "embeddings.LayerNorm", "encoder.layer.#.attention.output.LayerNorm", "encoder.layer.#.output.LayerNorm", "cls.predictions.transform.LayerNorm" }
 local maps = { "attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense", "intermediate.dense", "output.dense" }
 local list, names = {}, {}
@@ -16,30 +17,46 @@ for _, n in ipairs(norms) do
     list[#list + 1] = n .. "." .. new
   end
 end
+local distil = {
+  ["attention.q_lin"] = maps[1], ["attention.k_lin"] = maps[2], ["attention.v_lin"] = maps[3], ["attention.out_lin"] = maps[4],
+  ["ffn.lin1"] = maps[5], ["ffn.lin2"] = maps[6], sa_layer_norm = "attention.output.LayerNorm", output_layer_norm = "output.LayerNorm",
+}
+for _, part in ipairs { ".weight", ".bias" } do
+  for old, new in pairs(distil) do names["distilbert.transformer.layer.#." .. old .. part] = "encoder.layer.#." .. new .. part end
+  names["distilbert.embeddings.LayerNorm" .. part] = "embeddings.LayerNorm" .. part
+  names["vocab_transform" .. part], names["vocab_layer_norm" .. part] = "cls.predictions.transform.dense" .. part, "cls.predictions.transform.LayerNorm" .. part
+  names["vocab_projector" .. part] = "cls.predictions.decoder" .. part
+end
+for _, n in ipairs { "word", "position" } do names["distilbert.embeddings." .. n .. "_embeddings.weight"] = "embeddings." .. n .. "_embeddings.weight" end
 
 return model {
   config = {
-    vocab = 256, dim = 64, hidden = 128, layers = range(2, 1, 1000), heads = 4, context = 512, types = 2, eps = 1e-12,
+    vocab = 256, dim = 64, hidden = 128, layers = range(2, 1, 1000), heads = 4, context = 512, types = function(c) return c.model_type == "distilbert" and 0 or 2 end, model_type = "bert", eps = 1e-12,
     act = any_activation "gelu", position = choice("absolute"), is_decoder = choice(false), add_cross_attention = choice(false),
     tied = function() return not has_weight("cls.predictions.decoder.weight") end,
   },
   keys = {
-    vocab = "vocab_size", dim = "hidden_size", hidden = "intermediate_size", layers = "num_hidden_layers", heads = "num_attention_heads",
-    context = "max_position_embeddings", types = "type_vocab_size", eps = "layer_norm_eps", act = "hidden_act",
+    vocab = "vocab_size", dim = "hidden_size", hidden = { "intermediate_size", "hidden_dim" }, layers = { "num_hidden_layers", "n_layers" },
+    heads = { "num_attention_heads", "n_heads" }, context = "max_position_embeddings", types = "type_vocab_size", eps = "layer_norm_eps",
+    act = { "hidden_act", "activation" },
     position = "position_embedding_type", tied = "tie_word_embeddings",
   },
   names = merged(prefixed("bert.", "", list), names),
+  serves = { "distilbert" },
   tokenizer = { kind = "file" },
   context = "context",
   build = function(c)
     local T, Vo, D, F = axis "T", axis("vocab", c.vocab), axis("D", c.dim), axis("F", c.hidden)
-    local P, S, H, K, Kv = axis("positions", c.context), axis("types", c.types), axis("H", c.heads), axis("K", c.dim // c.heads), axis("Kv", c.dim // c.heads)
+    local P, H, K, Kv = axis("positions", c.context), axis("H", c.heads), axis("K", c.dim // c.heads), axis("Kv", c.dim // c.heads)
     local act = activation(c.act)
-    local tokens, mask, types = input("tokens", { T }, int), input("mask", { T }, int, 1), input("types", { T }, int, 0)
+    local tokens, mask = input("tokens", { T }, int), input("mask", { T }, int, 1)
     local function real(_, J) return where(ne(mask:over(T, J), 0), 0, -1e30) end           -- padding counts for nothing; all padding: for the same
     local embed = weight("embeddings.word_embeddings.weight", { Vo, D })
     local x = gather(embed, tokens, Vo) + gather(weight("embeddings.position_embeddings.weight", { P, D }), pos(T), P)
-    x = x + gather(weight("embeddings.token_type_embeddings.weight", { S, D }), types, S)
+    if c.types > 0 then
+      local S = axis("types", c.types)
+      x = x + gather(weight("embeddings.token_type_embeddings.weight", { S, D }), input("types", { T }, int, 0), S)
+    end
     x = layernorm(x, D, "embeddings.LayerNorm", c.eps)
     for i = 0, c.layers - 1 do
       scope("encoder.layer", i, function()

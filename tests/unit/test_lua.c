@@ -160,9 +160,9 @@ END_TEST
 START_TEST(hf)
 {
     static const char *const name[] = {"llama",    "llama3-rope", "gpt2",   "mistral", "qwen3", "mixtral",
-                                       "gpt_neox", "mamba",       "mamba2", "rwkv",    "bert"};
+                                       "gpt_neox", "mamba",       "mamba2", "rwkv",    "bert",  "distilbert"};
     static const char *const lua[] = {"llama",    "llama", "gpt2",   "llama", "llama", "mixtral",
-                                      "gpt_neox", "mamba", "mamba2", "rwkv4", "bert"};
+                                      "gpt_neox", "mamba", "mamba2", "rwkv4", "bert",  "bert"};
     char dir[512], model[512], data[600];
     snprintf(dir, sizeof dir, SOURCE "tests/data/hf/%s", name[_i]);
     snprintf(model, sizeof model, SOURCE "models/%s.lua", lua[_i]);
@@ -373,7 +373,7 @@ int main(void)
     tcase_set_timeout(t, 120);
     tcase_add_test(t, mixers);
     tcase_add_test(t, gau);
-    tcase_add_loop_test(t, hf, 0, 11);
+    tcase_add_loop_test(t, hf, 0, 12);
     tcase_add_loop_test(t, ggmf, 0, 3);
     tcase_add_test(t, selftests);
     tcase_add_test(t, manual);
