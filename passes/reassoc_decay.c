@@ -17,6 +17,24 @@
 #include <string.h>
 
 /* ---- what runs along time */
+/* A value of the body as one over time, if no state is in it. */
+static np_node *over_time(const np_product *p, const np_node *scan, np_node *n, int depth)
+{
+    const np_block *body = scan->body[0];
+    np_build *b = p->b;
+    np_node *arg[3];
+    np_extra x = {.sym = n->sym, .num = n->num};
+    if (n->in != body) return np_build_expand(b, n, 0, p->T);
+    for (int i = 0; i < body->nparams; i++)
+        if (body->param[i] == n) return i < scan->attr[0]->k ? scan->arg[i] : NULL;
+    if (depth > 8 || n->nargs > 3 || n->data) return NULL;
+    if (!np_is_elem(n) && n->op != NP_CONST && n->op != NP_EXPAND) return NULL;
+    for (int i = 0; i < n->nargs; i++)
+        if (!(arg[i] = over_time(p, scan, n->arg[i], depth + 1))) return NULL;
+    if (n->op == NP_CONST) x.type = np_type_insert(b->cx, n->type, 0, p->T);
+    if (n->op == NP_EXPAND) x.attr[0] = np_dim_const(b->cx, n->attr[0]->k + 1), x.attr[1] = n->attr[1];
+    return np_build_op(b, n->op, n->nargs, arg, &x);
+}
 /* The scan over time whose output this is, as a running op: x = operand that each step adds or multiplies. */
 static np_node *running(const np_product *p, np_node *n, np_op op)
 {
@@ -30,9 +48,7 @@ static np_node *running(const np_product *p, np_node *n, np_op op)
     for (int i = 0; i < nstates; i++) {
         const np_node *state = s->body[0]->param[seq + i];
         if (y->arg[nouts + i] != v || v->op != op || (v->arg[0] != state && v->arg[1] != state)) continue;
-        const np_node *x = v->arg[v->arg[0] == state];
-        for (int k = 0; k < seq; k++)
-            if (s->body[0]->param[k] == x) return s->arg[k];
+        return over_time(p, s, v->arg[v->arg[0] == state], 0);
     }
     return NULL;
 }

@@ -332,6 +332,8 @@ static bool well_formed(np_product *p, const np_node *n)
     for (const char *s = p->sum; *s; s++) {
         bool used = false;
         for (int i = 0; i < p->nfactors; i++) used |= strchr(p->factor[i].at, *s) != NULL;
+        for (int i = 0; i < p->npowers; i++) used |= strchr(p->power[i].whole.at, *s) != NULL;
+        for (int i = 0; i < p->nterms; i++) used |= strchr(p->term[i].x.at, *s) != NULL;
         if (!used) return np_product_refuse(p, n->loc, "it sums what does not depend on the index");
     }
     return true;

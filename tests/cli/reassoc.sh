@@ -18,6 +18,10 @@ expect 0 'with a decay for each step' "$neap" explain "$quad/simple_gla.lua" $si
 expect 0 'kept as a state f32\[1,2,3\]' "$neap" explain "$quad/linear_attn.lua" $sizes --set normalize=true
 expect 0 'keeps them all: its exponent is no sum of values of one position each: contract' "$neap" explain forgetting_attn $sizes --set size.Q=2 --context 9
 
+# many ways to write it, none of which keeps a history
+expect 0 '^[5-9][0-9] passed, 0 failed' "$neap" check "$quad/variants.lua"
+expect 0 '^  at most 544 bytes in all' "$neap" explain "$quad/variants.lua"
+
 # without a mask: both orders, and the number of positions that decides
 expect 0 '^ok +test many' "$neap" check "$quad/unmasked.lua"
 expect 0 'reassoc: .*@whole: contracted in one order where T is below 31, in another from there on' "$neap" explain "$quad/unmasked.lua" --context 4096
