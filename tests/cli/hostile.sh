@@ -64,6 +64,14 @@ for header in "8 8 1 2 2 16 8" "-8 8 1 2 2 16 8" "8 8 -1 2 2 16 8" "0 0 0 0 0 0 
     llama2c $header
     expect 1 'bad.bin: error: ' "$neap" build llama --weights bad.bin -o out
 done
+
+# ggmf: version, vocabulary, width, layers, element type, then a tensor: axes, bytes of its name, element type, sizes
+for words in "101 16 8 1 0" "99 16 8 1 0 1 1 0 2" "101 0 8 1 0 1 1 0 2" "101 16 4294967295 1 0 1 1 0 2" "101 16 8 1 9 1 1 0 2" "101 16 8 1 0 0 1 0" \
+    "101 16 8 1 0 4294967295 1 0 2" "101 16 8 1 0 1 4294967295 0 2" "101 16 8 1 0 1 1 1000 2" "101 16 8 1 0 8 1 0 2147483647 2147483647 2147483647 2147483647" \
+    "101 16 8 1 0 1 1 0 0" "101 16 8 1 0 1 1 0 4294967295"; do
+    { le 4 $((0x67676d66)); for v in $words; do le 4 "$v"; done; printf 'v1234567'; } >bad.bin
+    expect 1 'bad.bin: error: ' "$neap" build rwkv4 --weights bad.bin -o out
+done
 rm bad.bin
 
 # descriptions
