@@ -55,6 +55,20 @@ static bool has_room(const np_region *r)
         if (r->part[i].kind == NP_PART_LEAF && r->part[i].n->type->rank + 2 > NP_RANK) return false;
     return true;
 }
+/* Are blocks of queries worth their rows that nobody reads? Where the size decides, the code asks (r->spare). */
+static bool well_filled(np_region *r, const np_dim *queries, const np_knobs *k)
+{
+    if (k->block || most(queries) > r->nq) {
+        r->spare = k->spare;
+        return true;
+    }
+    int spare = k->lanes > SHORT ? 10 : 5; /* measured */
+    int64_t n;
+    r->nq = SHORT;
+    if (np_dim_int(queries, &n)) return 4 * r->nq * ((n + r->nq - 1) / r->nq) <= spare * n;
+    r->spare = spare;
+    return 4 * r->nq <= spare * most(queries);
+}
 /* Sizes of blocks. False: too little for blocks. */
 static bool choose(np_region *r, const np_knobs *k)
 {
@@ -71,18 +85,7 @@ static bool choose(np_region *r, const np_knobs *k)
     }
     if (queries < 0 || (is_constant(r->dim[queries]) && most(r->dim[queries]) < ROWS))
         return false; /* a step */
-    if (k->block) {
-        if (k->spare)
-            r->spare = k->spare;
-        else if (most(r->dim[queries]) <= r->nq)
-            return true;
-    } else if (!is_constant(r->dim[queries]) && most(r->dim[queries]) <= r->nq) {
-        r->nq = SHORT;
-        r->spare = k->lanes > r->nq ? 10 : 5;                           /* measured */
-        if (4 * r->nq > r->spare * most(r->dim[queries])) return false; /* never enough */
-    } else if (most(r->dim[queries]) <= r->nq) {
-        return true;
-    }
+    if (!well_filled(r, r->dim[queries], k)) return false;
     r->queries = queries; /* all other rows are done one after the other */
     for (int id = 0; id < r->rank; id++)
         r->batch[id] |= id != r->keys && id != queries && !np_dim_is(r->dim[id], 1);
@@ -166,6 +169,7 @@ static np_node *finish(pass *p, np_region *r, np_root *root)
         b->loc = root->n->loc;
         top = np_online_spread(b, top, r->top_id, r->most->type, r->most_id);
         np_node *by = np_build_1(b, NP_EXP, np_build_2(b, NP_SUB, r->most, top));
+        by = np_build_cast(b, by, x->type->dtype);
         x = np_build_2(b, NP_MUL, x, np_online_spread(b, by, r->most_id, x->type, id));
     }
     for (int i = 0; i < root->nfactors; i++) {

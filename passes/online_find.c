@@ -365,6 +365,19 @@ static void find_batch(np_region *r)
     }
 }
 
+/* Weights that a scan made of scores: it may well want them all. */
+static void find_scan(np_region *r)
+{
+    for (int i = 0; i < r->nparts; i++) {
+        const np_part *p = &r->part[i];
+        const np_node *x = p->n->op == NP_PICK ? p->n->arg[0] : p->n;
+        int64_t k;
+        bool both = x->op == NP_SCAN && p->n->type->rank > 1 && np_online_axis(p, r->keys) >= 0;
+        if (both && p->kind == NP_PART_LEAF && !np_dim_int(r->dim[r->keys], &k) &&
+            leaf_varies(r, r->root[0].other))
+            fail(r, x, "runs over weights");
+    }
+}
 static bool try_side(finder *f, const np_node *n, int side)
 {
     np_region *r = f->r;
@@ -381,7 +394,8 @@ static bool try_side(finder *f, const np_node *n, int side)
         r->keys = k;
     }
     if (r->keys < 0 || !add_root(f, n, side, id)) return false;
-    if (!r->part[r->root[0].part].scored || !attends(r)) return r->reason = NULL, false;
+    if (!r->part[r->root[0].part].scored) return find_scan(r), false;
+    if (!attends(r)) return false;
     if (!join_all(f) || !leaves_first(r)) return false;
     find_batch(r);
     return true;
@@ -392,12 +406,11 @@ bool np_online_find(np_region *r, const np_fn *f, const np_node *contract, const
         finder find = {.r = r, .uses = uses};
         *r = (np_region){.cx = f->cx, .f = f, .exp = -1, .queries = -1};
         if (try_side(&find, contract, side)) return true;
-        if (r->reason) {
-            bool scored = false; /* says why only where scores were met */
-            for (int i = 0; i < r->nparts; i++) scored |= r->part[i].kind == NP_PART_SCORE;
-            if (scored && attends(r)) return false;
-            r->reason = NULL;
-        }
+        bool scored = r->nroots > 0 && !r->part[r->root[0].part].scored; /* then the reason is a scan */
+        for (int i = 0; i < r->nparts; i++) scored |= r->part[i].kind == NP_PART_SCORE && attends(r);
+        int budget = BUDGET; /* a reason is given only where values are summed, not rows of a weight */
+        if (r->reason && scored && varies(contract->arg[1 - side], &budget)) return false;
+        r->reason = NULL;
     }
     return false;
 }
