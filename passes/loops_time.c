@@ -506,6 +506,15 @@ static void around(np_steps *s, int c)
     s->width = w;
 }
 
+/* One step that adds up short rows of a state: the fold of a few lanes costs more than another look at the row, and
+ * compilers fold many rows at once in a loop of its own. */
+static bool sums_few_lanes(const np_steps *s)
+{
+    if (!s->once || s->lane < 0 || count(s->class[s->lane].n) > 2 * FEWEST) return false;
+    for (int i = 0; i < s->nroots; i++)
+        if (s->root[i].sum >> s->lane & 1) return true;
+    return false;
+}
 /* What the part needs, before any of its code is written. */
 static bool prepare(np_steps *s)
 {
@@ -515,6 +524,7 @@ static bool prepare(np_steps *s)
     if (!choose_outside(s)) return false;
     np_steps_rows(s);
     if (!find_roots(s)) return false;
+    if (sums_few_lanes(s)) return false;
     find_temps(s);
     find_passes(s);
     return true;
