@@ -147,11 +147,15 @@ static double count(const chain *c, const char *at, int64_t size)
     return n;
 }
 
-/* The product of two stored weights is made when the model is built. */
+/* The product of two stored weights is made when the model is built; of halves it would be twice as large a file. */
+static bool is_stored(const np_node *n, const np_mod *m)
+{
+    const np_weight *w = n->op == NP_WEIGHT ? np_mod_weight(m, n->sym) : NULL;
+    return w && !w->from && is_float(n) && (w->stored == NP_F32 || w->stored == NP_F64);
+}
 static bool both_stored(const np_node *a, const np_node *b, const np_mod *m)
 {
-    if (a->op != NP_WEIGHT || b->op != NP_WEIGHT || !is_float(a)) return false;
-    return !np_mod_weight(m, a->sym)->from && !np_mod_weight(m, b->sym)->from;
+    return is_stored(a, m) && is_stored(b, m);
 }
 static double cost(const chain *c, int order, int64_t size)
 {
