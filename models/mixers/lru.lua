@@ -7,8 +7,9 @@ return model {
     local u, D0 = input("u", { B, T, D }), input("D", { D })
     local Br, Bi = input("B.re", { N, D }), input("B.im", { N, D })
     local Cr, Ci = input("C.re", { D, N }), input("C.im", { D, N })
-    local size, angle = exp(-exp(input("nu_log", { N }))), exp(input("theta_log", { N }))
-    local lr, li, gamma = size * cos(angle), size * sin(angle), sqrt(1 - size * size)
+    local rate, angle = exp(input("nu_log", { N })), exp(input("theta_log", { N }))
+    local size, t = exp(-rate), tanh(rate)
+    local lr, li, gamma = size * cos(angle), size * sin(angle), sqrt(2 * t / (1 + t))     -- 1 - size^2, exact where size is nearly 1
     local ur, ui = gamma * dot(Br, u, D), gamma * dot(Bi, u, D)
     local start = { r = input("initial_state.re", { B, N }, 0), i = input("initial_state.im", { B, N }, 0) }
     local o, last = scan(T, start, function(s)
