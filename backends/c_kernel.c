@@ -319,12 +319,25 @@ static const np_node *runs_while(const np_node *loop)
     const np_block *b = loop->body[0];
     const np_node *c = NULL;
     for (const np_node *n = b->first; n && loop->nargs == 0; n = n->next) {
-        if (n->op == NP_COND && !c) c = n;
-        else if (n->op != NP_YIELD && !np_is_elem(n)) return NULL;
+        if (n->op == NP_COND && !c)
+            c = n;
+        else if (n->op != NP_YIELD && !np_is_elem(n))
+            return NULL;
     }
     if (!c || c->body[0]->last->nargs || c->body[1]->first != c->body[1]->last) return NULL;
     const np_node *is = c->arg[0];
     return is->op == NP_LT && is->in == b && is->arg[0] == b->param[0] && is->arg[1]->in != b ? c : NULL;
+}
+/* A short loop of constant length that holds no other: gcc makes single statements of it before it looks for vectors,
+ * unless it is told not to. */
+static bool is_lanes(const np_node *n)
+{
+    int64_t from, to;
+    if (!np_dim_int(n->attr[1], &from) || !np_dim_int(n->attr[0], &to) || !np_dim_is(n->attr[2], 1))
+        return false;
+    for (const np_node *x = n->body[0]->first; x; x = x->next)
+        if (x->body[0]) return false;
+    return to - from >= 8 && to - from <= 16;
 }
 static void loop(np_ckernel *k, const np_node *n)
 {
@@ -368,14 +381,16 @@ static void loop(np_ckernel *k, const np_node *n)
         int64_t most;
         bool inside = np_dim_int(n->attr[0], &most) && k->range[end->arg[0]->arg[1]->id].hi <= (double)most;
         to = inside ? np_cexpr_in(k, e, NP_C_ADD)
-                    : np_ctext(k->mem, "%s(%s, %s)", np_chelp_call(k->file, "min", NP_I64), e.text, np_cexpr_dim(k, n->attr[0]).text);
+                    : np_ctext(k->mem, "%s(%s, %s)", np_chelp_call(k->file, "min", NP_I64), e.text,
+                               np_cexpr_dim(k, n->attr[0]).text);
     } else
         to = np_cexpr_in(k, np_cexpr_dim(k, n->attr[0]), NP_C_ADD);
     const char *by = np_dim_is(n->attr[2], 1)
                          ? np_ctext(k->mem, "%s++", i)
                          : np_ctext(k->mem, "%s += %s", i, np_cexpr_dim(k, n->attr[2]).text);
     size_t head = k->out->n;
-    line(k, "for (%s %s = %s; %s < %s; %s) {", small ? "int" : "int64_t", i, from, i, to, by);
+    line(k, "%sfor (%s %s = %s; %s < %s; %s) {", is_lanes(n) ? "np_lanes " : "", small ? "int" : "int64_t", i,
+         from, i, to, by);
     size_t inside = k->out->n;
     k->e[count->id] = (np_cexpr){.text = i, .small = small, .plain = true};
     k->depth++;
@@ -426,8 +441,8 @@ static void local_array(np_ckernel *k, const np_node *n)
     const char *shape = np_cshape(k->mem, k->file->cx, n->type);
     const char *type = np_ctype(n->type->dtype), *array = k->var[n->id];
     if (count > MANY) array = name(k, np_ctext(k->mem, "%s_", array), "tile");
-    line(k, "%s %s[%lld];%s%s%s", type, array, (long long)(count ? count : 1), n->type->rank > 1 ? " /* " : "",
-         n->type->rank > 1 ? shape : "", n->type->rank > 1 ? " */" : "");
+    line(k, "%s %s[%lld];%s%s%s", type, array, (long long)(count ? count : 1),
+         n->type->rank > 1 ? " /* " : "", n->type->rank > 1 ? shape : "", n->type->rank > 1 ? " */" : "");
     if (count > MANY) line(k, "%s *restrict %s = %s;", type, k->var[n->id], array);
 }
 static void block(np_ckernel *k, const np_block *b)

@@ -139,16 +139,15 @@ static bool fits(const np_affine *a)
 }
 /* What a multiply-add costs, relative to one of the step form, measured on a core with 512-bit registers, heads of 64 x 64
  * and 128 x 128 (docs/bench.md): the step form goes over a tile of the state that stays in the first-level cache, once, or
- * twice if it must read before it writes; blocks spend a third of their time beside the contractions; scores along key
- * decays that are no factors, and decays along the values, go step by step within the chunk. */
+ * twice if it must read before it writes; blocks spend a third of their time beside the contractions; with decays along
+ * the values they go step by step within the chunk. */
 static double step_cost(const np_affine *a)
 {
     return step_work(a) * (has_steps(a) && a->decay != NP_DECAY_VALUE ? 1.7 : 1);
 }
-static double chunk_cost(const np_affine *a, const np_guard *g, double c)
+static double chunk_cost(const np_affine *a, double c)
 {
-    bool slow = a->decay == NP_DECAY_VALUE || (a->decay == NP_DECAY_KEY && !g->factored);
-    return chunk_work(a, c) * (slow ? 4 : 1.35);
+    return chunk_work(a, c) * (a->decay == NP_DECAY_VALUE ? 4 : 1.35);
 }
 /* The chunk for this recurrence; 1: step by step, and why. */
 static int64_t choose(const work *w, const np_affine *a, const char **why)
@@ -162,8 +161,7 @@ static int64_t choose(const work *w, const np_affine *a, const char **why)
         double best = step_cost(a);
         c = 1;
         for (int64_t n = 16; n <= 64; n *= 2) {
-            np_guard g = np_guard_of(a->mix[0][0], n);
-            double cost = chunk_cost(a, &g, (double)n);
+            double cost = chunk_cost(a, (double)n);
             if (cost < best) best = cost, c = n;
         }
         if (c == 1) return *why = "blocks would not pay for a state of this size", 1;

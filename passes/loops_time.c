@@ -270,6 +270,7 @@ static bool is_kept(np_steps *s, const np_node *x, const int *axis, uint64_t set
     }
     if (!computes(s, x, false)) return false;
     if (np_is_sum(x)) return true;
+    if (np_dtype_class(x->type->dtype) == 'B' && !computes(s, x, true)) return false; /* a mask of lanes is no memory */
     return own != set && (lanes || computes(s, x, true));
 }
 static bool add_temp(np_steps *s, const np_node *x, const int *axis, int pass)
