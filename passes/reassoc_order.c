@@ -6,7 +6,8 @@
  * The order that takes the fewest multiplications wins. Where that depends on a size
  * which is known only at run time both are kept, in a `cond` on that size: the
  * threshold is the first size at which the other order takes less. Number factors
- * between the two sums go behind them.
+ * between the two sums go behind them. Two stored weights cost nothing: their product is
+ * a weight of its own, made when the model is built.
  *
  * A plan is made over the old function first: x itself is only left out if whoever
  * reads it is done in another order, at least sometimes, and then computes it itself. */
