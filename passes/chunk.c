@@ -185,7 +185,11 @@ static void note_events(const work *w, const np_affine *a, int64_t c, const char
     int64_t tried = c == 1 ? 32 : c;
     for (int f = 0; f < a->nwrites; f++) solved += a->write[f].reads;
     np_str after = solved ? np_str_fmt(cx, ", %d of them after reads of the same step", solved) : "";
-    np_str guard = a->nstates > 1 ? "exact products" : np_guard_text(cx, np_guard_of(a->mix[0][0], tried));
+    np_guard g = np_guard_of(a->mix[0][0], tried);
+    const char *how = a->decay == NP_DECAY_NONE                ? ""
+                      : a->decay == NP_DECAY_KEY && g.factored ? "; factors"
+                                                               : "; exact products";
+    np_str guard = np_str_fmt(cx, "guard: %s%s", a->nstates > 1 ? "none" : np_guard_text(cx, g), how);
     np_str form = c == 1 ? np_str_fmt(cx, "step form (chunk 1): %s; chunks of %d would take", why, (int)tried)
                          : np_str_fmt(cx, "in chunks of %d steps, with", (int)c);
     np_note(cx, w->lift.scan->loc,

@@ -26,12 +26,8 @@ np_guard np_guard_of(np_lab decay, int64_t steps)
 }
 np_str np_guard_text(np_cx *cx, np_guard g)
 {
-    const char *how = g.factored ? "factors" : "exact products";
+    bool grow = g.decay.hi > 1 || g.decay.lo < -1;
     if (g.decay.lo == 1 && g.decay.hi == 1) return np_str_new(cx, "nothing to guard");
-    if (isinf(g.decay.lo) && isinf(g.decay.hi))
-        return np_str_fmt(cx, "guard: nothing bounds the decays, they may grow; %s", how);
-    if (isinf(g.decay.hi) || g.decay.hi > 1)
-        return np_str_fmt(cx, "guard: decays in [%.4g, %.4g], they may grow; %s", g.decay.lo, g.decay.hi,
-                          how);
-    return np_str_fmt(cx, "guard: decays in [%.4g, %.4g]; %s", g.decay.lo, g.decay.hi, how);
+    if (isinf(g.decay.lo)) return np_str_new(cx, "nothing bounds the decays, they may grow");
+    return np_str_fmt(cx, "decays in [%.4g, %.4g]%s", g.decay.lo, g.decay.hi, grow ? ", they may grow" : "");
 }
