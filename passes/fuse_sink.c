@@ -103,16 +103,14 @@ static void find_after(sink *s, plan *p)
 }
 
 /* ---- before */
-static const np_dim *row(const plan *p, np_cx *cx, const np_type *t, int axis)
+/* May x be computed step by step, without being computed more often than now? It is cheap, or has all the elements
+ * that results have. */
+static bool is_worth_it(const sink *s, const plan *p, const np_node *x)
 {
-    (void)p;
-    return np_type_count(cx, np_type_without(cx, t, axis));
-}
-/* May a dear value be computed step by step, without being computed more often than now? */
-static bool is_wide(const plan *p, np_cx *cx, const np_node *x, int axis)
-{
+    np_cx *cx = s->f->cx;
+    if (s->u->cost[x->id] <= NP_FUSE_DEAR) return true;
     for (int i = 0; i < p->nouts; i++)
-        if (!np_dim_le(cx, row(p, cx, np_result_type(p->scan, i), 0), row(p, cx, x->type, axis)))
+        if (!np_dim_le(cx, np_type_count(cx, np_result_type(p->scan, i)), np_type_count(cx, x->type)))
             return false;
     return p->nouts > 0;
 }
@@ -124,7 +122,7 @@ static bool computes(const sink *s, const plan *p, const np_node *x)
             return false;
         x = x->arg[0];
     }
-    return x->in == block_of(p) && s->uses[x->id] == 1 && s->u->cost[x->id] > 0 &&
+    return x->in == block_of(p) && s->uses[x->id] == 1 && s->u->cost[x->id] > 0 && is_worth_it(s, p, x) &&
            !np_fuse_ends_sum(s->uses, x);
 }
 static bool can_go_in(const sink *s, const plan *p, const np_node *x)
@@ -136,7 +134,7 @@ static bool can_go_in(const sink *s, const plan *p, const np_node *x)
         if (np_peel_operand(x, i, axis) == NP_PEEL_FAIL) return false;
     if (!np_is_elem(x)) return x->nargs == 1 && !np_is_sum(x) && computes(s, p, x->arg[0]);
     if (np_fuse_ends_sum(s->uses, x)) return false;
-    return s->u->cost[x->id] <= NP_FUSE_DEAR || is_wide(p, s->f->cx, x, axis);
+    return is_worth_it(s, p, x);
 }
 static void want(sink *s, plan *p, const np_node *x, int axis)
 {
