@@ -286,7 +286,7 @@ end
 -- What Hugging Face's configs say of sliding windows, as rope_config: layer_types for each layer by itself; without it, all layers from
 -- max_window_layers on, if there is a window at all (Qwen names one that counts only with use_sliding_window).
 window_config = {
-  window = 0, use_window = function(c) return not c.model_type:find "^qwen" end, full_layers = 0, layer_types = {}, model_type = "",
+  window = range(0, 0, 2 ^ 31), use_window = function(c) return not c.model_type:find "^qwen" end, full_layers = 0, layer_types = {}, model_type = "",
 }
 window_keys = { window = "sliding_window", use_window = "use_sliding_window", full_layers = "max_window_layers" }
 local sliding_types = { full_attention = false, sliding_attention = true }
@@ -304,6 +304,9 @@ end
 -- Self-attention with query heads that share key heads, as a layer of Llama and of its relatives: q_proj, k_proj, v_proj and o_proj in the
 -- current scope; biases where c.attention_bias says or the checkpoint has them, norms of each head where it has q_norm.weight.
 function shared_heads_attention(n, T, D, c, mask)
+  if c.kv_heads < 1 or c.heads < 1 or c.heads % c.kv_heads ~= 0 then
+    error(("%d heads do not share %d key heads evenly (num_attention_heads, num_key_value_heads)"):format(c.heads, c.kv_heads), 0)
+  end
   local H, G, K, Kv = axis("H", c.kv_heads), axis("G", c.heads // c.kv_heads), axis("K", c.head_dim), axis("Kv", c.head_dim)
   local Q, KV = axis("Q", c.heads * c.head_dim), axis("KV", c.kv_heads * c.head_dim)
   local function map(x, from, to, name) return linear(x, from, to, name, c.attention_bias or has_weight(name .. ".bias")) end

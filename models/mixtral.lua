@@ -15,7 +15,7 @@ return model {
     head_dim = function(c) return c.dim // c.heads end,
     tied = function() return not has_weight("lm_head.weight") end,
     act = any_activation "silu", attention_bias = false,
-    experts = 4, chosen = 2, expert_hidden = function(c) return c.hidden end, shared_hidden = 0,
+    experts = range(4, 1, 4096), chosen = range(2, 1, 4096), expert_hidden = function(c) return c.hidden end, shared_hidden = 0,
     to_one = function(c) return not c.model_type:find "^qwen" end,             -- do the shares of the chosen ones add up to 1?
     sparse_step = 1, plain_layers = {},
   }),

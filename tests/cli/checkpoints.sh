@@ -38,6 +38,13 @@ expect 1 'layer_types says sliding_attention for layer 0, and sliding_window is 
 folder mamba 's/"time_step_rank": 5/"time_step_rank": 6/'
 expect 1 'weight backbone.layers.0.mixer.x_proj.weight is \[30,96\] in the model and \[29,96\] in' "$neap" eval m --in t
 
+folder mixtral 's/"num_experts_per_tok": 2/"num_experts_per_tok": 0/'
+expect 1 'm/config.json: error: num_experts_per_tok is 0; allowed: 1 to 4096' "$neap" eval m --in t
+folder mistral 's/"num_key_value_heads": 2/"num_key_value_heads": 4/'
+expect 1 '6 heads do not share 4 key heads evenly' "$neap" eval m --in t
+folder mistral 's/"sliding_window": 16/"sliding_window": -1/'
+expect 1 'm/config.json: error: sliding_window is -1; allowed: 0 to' "$neap" eval m --in t
+
 changes mistral 's/"sliding_window": 16/"sliding_window": 3/'
 changes qwen3 -e 's/"sliding_window": null/"sliding_window": 3/' -e 's/"full_attention",/"sliding_attention",/'
 changes mixtral 's/"num_experts_per_tok": 2/"num_experts_per_tok": 3/'
