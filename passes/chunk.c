@@ -139,11 +139,12 @@ static bool fits(const np_affine *a)
 }
 /* What a multiply-add costs, relative to one of the step form, measured on a core with 512-bit registers, heads of 64 x 64
  * and 128 x 128 (docs/bench.md): the step form goes over a tile of the state that stays in the first-level cache, once, or
- * twice if it must read before it writes; blocks spend a third of their time beside the contractions; with decays along
- * the values they go step by step within the chunk. */
+ * twice if it must read before it writes (which costs 1.6 times as much; blocks must gain a tenth over that, as they put
+ * their outputs together in memory of length T first); blocks spend a third of their time beside the contractions; with
+ * decays along the values they go step by step within the chunk. */
 static double step_cost(const np_affine *a)
 {
-    return step_work(a) * (has_steps(a) && a->decay != NP_DECAY_VALUE ? 1.7 : 1);
+    return step_work(a) * (has_steps(a) && a->decay != NP_DECAY_VALUE ? 1.5 : 1);
 }
 static double chunk_cost(const np_affine *a, double c)
 {
