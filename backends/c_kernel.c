@@ -307,6 +307,7 @@ static bool on_one_line(np_ckernel *k, size_t head, size_t inside)
     size_t n = strcspn(s, "\n");
     if (n == 0 || s[n + 1]) return false;
     size_t blanks = strspn(s, " ");
+    if (strncmp(s + blanks, "const ", 6) == 0) return false; /* no declaration stands alone */
     if (inside - head - 2 + n - blanks > WIDTH) return false;
     memmove(k->out->s + inside - 2, s + blanks, n - blanks + 2); /* over the brace and the end of its line */
     k->out->n -= blanks + 2;

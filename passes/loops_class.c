@@ -135,7 +135,7 @@ static bool visit(np_steps *s, const np_node *x)
     if (s->mark[x->id]) return true;
     bool hot = s->yields[x->id], timed = false;
     int level = 0;
-    if (x->op == NP_SCAN || x->op == NP_COND || x->op == NP_PICK) return !np_steps_inside(s, x);
+    if ((x->op == NP_SCAN || x->op == NP_COND || x->op == NP_PICK) && np_steps_inside(s, x)) return false;
     if (x->op == NP_PARAM && x->in == s->body) {
         int i = 0;
         while (s->body->param[i] != x) i++;
