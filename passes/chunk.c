@@ -110,12 +110,6 @@ static double volume(const np_affine *a, const char *letters)
     }
     return v;
 }
-static bool has_steps(const np_affine *a)
-{
-    for (int f = 0; f < a->nwrites; f++)
-        if (a->write[f].reads) return true;
-    return a->decay == NP_DECAY_VALUE;
-}
 /* Multiply-adds of a step for one index of the batch: in the step form, and in chunks of c. */
 static double step_work(const np_affine *a)
 {
@@ -137,15 +131,10 @@ static bool fits(const np_affine *a)
     for (int e = 0; e < a->nreads; e++) good &= strlen(a->read[e].axes) + 2 <= NP_RANK;
     return good;
 }
-/* What a multiply-add costs, relative to one of the step form, measured on a core with 512-bit registers, heads of 64 x 64
- * and 128 x 128 (docs/bench.md): the step form goes over a tile of the state that stays in the first-level cache, once, or
- * twice if it must read before it writes (which costs 1.6 times as much; blocks must gain a tenth over that, as they put
- * their outputs together in memory of length T first); blocks spend a third of their time beside the contractions; with
- * decays along the values they go step by step within the chunk. */
-static double step_cost(const np_affine *a)
-{
-    return step_work(a) * (has_steps(a) && a->decay != NP_DECAY_VALUE ? 1.5 : 1);
-}
+/* What a multiply-add costs in blocks, relative to one of the step form, measured on a core with 512-bit registers, heads of
+ * 64 x 64 and 128 x 128 (docs/bench.md): the step form goes over a tile of the state that stays in the first-level cache, also
+ * where it must read before it writes; blocks spend a third of their time beside the contractions; with decays along the
+ * values they go step by step within the chunk. */
 static double chunk_cost(const np_affine *a, double c)
 {
     return chunk_work(a, c) * (a->decay == NP_DECAY_VALUE ? 4 : 1.35);
@@ -159,7 +148,7 @@ static int64_t choose(const work *w, const np_affine *a, const char **why)
     if (!a->key[0]) return *why = "element by element: there are no scores to block", 1;
     if (!fits(a)) return *why = "it has too many axes", 1;
     if (c == 0) {
-        double best = step_cost(a);
+        double best = step_work(a);
         c = 1;
         for (int64_t n = 16; n <= 64; n *= 2) {
             double cost = chunk_cost(a, (double)n);
