@@ -120,6 +120,10 @@ static bool choose_outside(np_steps *s)
         k->outside = !k->summed && (mine >> c & 1);
         for (int i = 0; i < s->nstates; i++)
             k->outside &= !np_steps_mine(s, i) || has_class(s, np_steps_state(s, i), c);
+        for (int i = 0; i < s->nouts; i++) { /* what comes from no state may lack it, and is wanted even if n is 0 */
+            const np_node *y = np_steps_yielded(s, i);
+            k->outside &= np_steps_part(s, y) != s->now || has_class(s, y, c);
+        }
         if ((mine >> c & 1) && !k->outside && !np_dim_int(k->n, &n)) return false;
     }
     const np_node *big = largest_state(s);
