@@ -34,7 +34,8 @@ static void starts(np_chunked *m)
             for (int j = 0; j < n; j++) {
                 np_lab by = value ? np_label_one : m->before[np_chunk_ends(m, e)][i][j];
                 np_lab a = np_label_mul(m->l, m->read[e][i], by);
-                m->start[e] = np_label_add(m->l, m->start[e], np_label_dot(m->l, a, m->state[j], out));
+                np_lab seen = np_chunk_taken(m, by, np_label_dot(m->l, a, m->state[j], out));
+                m->start[e] = np_label_add(m->l, m->start[e], seen);
             }
     }
 }
@@ -76,6 +77,18 @@ static bool wanted_by_writes(const np_chunked *m, int e)
         if (!m->c[f][e].zero) return true;
     return false;
 }
+/* The sum over u of scores times written values. A mask stands around the products, not around the scores: what comes
+ * later is not even multiplied by 0. */
+static np_lab weighed(np_chunked *m, np_lab scores, np_lab values, const np_lab *mask, const char *out)
+{
+    char pairs[NP_LETTERS];
+    if (!mask && m->a->decay != NP_DECAY_MIX) return np_chunk_dot(m, scores, values, "u", out);
+    np_lab x = np_chunk_taken(m, scores, np_label_mul(m->l, scores, values));
+    if (x.zero) return x;
+    if (mask) x = np_label_select(m->l, *mask, x, np_label_none);
+    np_label_join(pairs, out, "u", "");
+    return np_label_dot(m->l, np_label_of(np_label_to(m->l, x, pairs), pairs), np_label_one, out);
+}
 /* What read e sees of the state at the chunk's start, times p, and of the written values in the blocks. */
 static np_lab read_so_far(solver *t, int e, const int *block, np_lab p, const np_lab *blocks)
 {
@@ -85,7 +98,7 @@ static np_lab read_so_far(solver *t, int e, const int *block, np_lab p, const np
     np_lab r = np_label_mul(m->l, np_short_at(&t->k, m->start[e]), p);
     for (int f = 0; f < m->a->nwrites; f++)
         r = np_label_add(m->l, r,
-                         np_label_dot(m->l, np_short_at(&t->k, m->scores[e][f]), blocks[block[f]], out));
+                         weighed(m, np_short_at(&t->k, m->scores[e][f]), blocks[block[f]], NULL, out));
     return r;
 }
 static void substitute(np_chunked *m)
@@ -128,17 +141,12 @@ static void contract_reads(np_chunked *m)
     np_label *l = m->l;
     for (int e = 0; e < m->a->nreads; e++) {
         if (m->solved[e]) continue;
-        char out[NP_LETTERS], pairs[NP_LETTERS];
+        char out[NP_LETTERS];
         np_chunk_read_letters(m, e, true, out);
-        np_label_join(pairs, out, "u", "");
         np_lab r = m->start[e];
         for (int f = 0; f < m->a->nwrites; f++) {
-            np_lab x = np_label_mul(l, m->scores[e][f], np_chunk_at_u(m->b[f]));
-            if (!x.zero) {
-                x = np_label_select(l, m->past[np_chunk_ends(m, e)], x, np_label_none);
-                r = np_label_add(
-                    l, r, np_label_dot(l, np_label_of(np_label_to(l, x, pairs), pairs), np_label_one, out));
-            }
+            const np_lab *past = &m->past[np_chunk_ends(m, e)];
+            r = np_label_add(l, r, weighed(m, m->scores[e][f], np_chunk_at_u(m->b[f]), past, out));
             r = np_label_add(l, r, np_label_mul(l, m->same[e][f], np_label_rename(m->b[f], 'u', 't')));
         }
         m->out[e] = r;
@@ -153,11 +161,14 @@ static void next_states(np_chunked *m)
     for (int i = 0; i < n; i++) {
         np_lab s = np_label_none;
         for (int j = 0; j < n; j++)
-            s = np_label_add(m->l, s, np_label_mul(m->l, m->whole[i][j], m->state[j]));
+            s = np_label_add(
+                m->l, s, np_chunk_taken(m, m->whole[i][j], np_label_mul(m->l, m->whole[i][j], m->state[j])));
         for (int f = 0; f < m->a->nwrites; f++) {
             if (!np_chunk_enters(m, f) || m->after[f][i].zero) continue;
-            np_lab w = key ? m->late[f] : np_label_mul(m->l, np_chunk_at_u(m->w[f]), m->after[f][i]);
-            s = np_label_add(m->l, s, np_chunk_dot(m, w, np_chunk_at_u(m->b[f]), "u", out));
+            np_lab after = m->after[f][i], w = m->late[f];
+            if (!key) w = np_chunk_taken(m, after, np_label_mul(m->l, np_chunk_at_u(m->w[f]), after));
+            np_lab b = np_chunk_taken(m, after, np_chunk_at_u(m->b[f]));
+            s = np_label_add(m->l, s, np_chunk_dot(m, w, b, "u", out));
         }
         m->next[i] = np_label_of(np_label_to(m->l, s, out), out);
     }

@@ -55,6 +55,13 @@ np_lab np_chunk_dot(np_chunked *m, np_lab x, np_lab y, const char *over, const c
     }
     return np_label_dot(m->l, x, y, out);
 }
+np_lab np_chunk_taken(np_chunked *m, np_lab by, np_lab x)
+{
+    if (m->a->decay != NP_DECAY_MIX || !by.n || !x.n) return x;
+    np_lab taken =
+        np_label_op(m->l, NP_NE, 2, (np_lab[]){by, np_label_of(np_label_to(m->l, np_label_none, ""), "")});
+    return np_label_op_as(m->l, NP_SELECT, 3, (np_lab[]){taken, x, np_label_none}, x.axes);
+}
 /* The sum over the key of x y. */
 np_lab np_chunk_score(np_chunked *m, np_lab x, np_lab y)
 {

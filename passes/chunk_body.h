@@ -38,6 +38,9 @@ void np_chunk_letters(char *out, np_lab x, np_lab y, const char *minus);
 /* The sum of x y over the letters `over`, which neither may have: then it counts them. */
 np_lab np_chunk_dot(np_chunked *m, np_lab x, np_lab y, const char *over, const char *out);
 np_lab np_chunk_score(np_chunked *m, np_lab x, np_lab y); /* .. over the key */
+/* x, which was or will be multiplied by `by`. Where several states are mixed, a factor of 0 says that something is not
+ * taken at all, whatever it is (where(c, a, b) is a mix by 1 and 0): not even a NaN of it comes through. */
+np_lab np_chunk_taken(np_chunked *m, np_lab by, np_lab x);
 /* The letters of a read as it is computed here: t, what it brings, what it keeps. */
 void np_chunk_read_letters(const np_chunked *m, int e, bool t, char *out);
 void np_chunk_state_letters(const np_chunked *m, char *out);

@@ -95,7 +95,8 @@ static void table_scores(np_chunked *m)
                 np_lab table = m->table[np_chunk_ends(m, e)][f][i];
                 if (table.zero) continue;
                 np_lab p = np_chunk_score(m, m->read[e][i], np_chunk_at_u(m->w[f]));
-                sum = np_label_add(m->l, sum, plain ? p : np_label_mul(m->l, p, table));
+                sum = np_label_add(m->l, sum,
+                                   plain ? p : np_chunk_taken(m, table, np_label_mul(m->l, p, table)));
             }
             m->scores[e][f] = np_chunk_in_past(m, e, sum);
         }

@@ -20,6 +20,21 @@ expect 1 'there is no kind of layers nope' "$neap" check hybrid --set pattern='g
 expect 0 '^ok +chunk 5, compiled: gives what is described' "$neap" check mixers/gla --chunk 5
 expect 0 '^--chunk: warning: 64: there are at most 37 steps at once' "$neap" check mixers/gla --chunk 64
 expect 0 '^ok +compiled: gives what is described' "$neap" check attn
+# a state that is taken over at times, or not: what is not taken does not come through, not even a NaN
+cat >taken.lua <<'L'
+local T, K, V = axis "T", axis("K", 3), axis("V", 2)
+return model {
+  build = function()
+    local q, k, v = input("q", { T, K }), input("k", { T, K }), input("v", { T, V })
+    local o = scan(T, { shown = zeros { K, V }, all = zeros { K, V } }, function(s)
+      local shown = where(eq(pos(T) % 3, 0), s.all, s.shown)
+      return dot(q, shown, K), { shown = shown, all = s.all + k * v }
+    end)
+    return { o = o:as { T, V } }
+  end,
+}
+L
+expect 0 ' passed, 0 failed' "$neap" check taken.lua
 # the theorems say something: sequences of a batch that are mixed are found
 cat >leak.lua <<'L'
 local B, T, D = axes "B T D"
