@@ -15,6 +15,9 @@
  * runs over the same classes in a pass is one nest of loops: linear attention
  * reads, decays, writes and stores its state in one; a delta rule takes two.
  *
+ * Time is cut into blocks whose rows of inputs stay in cache while all tiles run
+ * over them: a tile alone would read a narrow stripe through all of memory.
+ *
  * States that know nothing of each other are parts, each with loops of its own.
  *
  * What does not come from a state is computed where it is used, but not again
@@ -25,6 +28,10 @@
 #include <string.h>
 
 enum { TILE_BYTES = 32 * 1024, FEWEST = 16, PRODUCT = 4096, MANY = 256 };
+enum {
+    BLOCK_BYTES = 512 * 1024,
+    BLOCK_STEPS = 256
+}; /* of what is fed in a block of time; most steps of one */
 
 /* ---- around time */
 static bool has_class(const np_steps *s, const np_node *x, int c)
@@ -274,7 +281,8 @@ static bool is_kept(np_steps *s, const np_node *x, const int *axis, uint64_t set
     }
     if (!computes(s, x, false)) return false;
     if (np_is_sum(x)) return true;
-    if (np_dtype_class(x->type->dtype) == 'B' && !computes(s, x, true)) return false; /* a mask of lanes is no memory */
+    if (np_dtype_class(x->type->dtype) == 'B' && !computes(s, x, true))
+        return false; /* a mask of lanes is no memory */
     return own != set && (lanes || computes(s, x, true));
 }
 static bool add_temp(np_steps *s, const np_node *x, const int *axis, int pass)
@@ -424,7 +432,7 @@ static void load_state(np_steps *s, int i)
 {
     const np_node *init = s->scan->arg[s->seq + i], *x = np_steps_state(s, i);
     np_spot *home = np_loops_slot(s->l, s->scan, s->nouts + i);
-    const np_spot *from = np_loops_find(s->l, init);
+    const np_spot *from = s->steps ? home : np_loops_find(s->l, init);
     int axis[NP_RANK];
     for (int k = 0; k < x->type->rank; k++) axis[k] = np_steps_class(s, x, k);
     s->state[i] = *home;
@@ -432,7 +440,7 @@ static void load_state(np_steps *s, int i)
     if (from && (s->once || np_loops_same_spot(from, &s->state[i])))
         *np_loops_slot(s->l, x, 0) = *from;
     else {
-        np_steps_copy(s, init, axis, NULL, &s->state[i]);
+        np_steps_copy(s, s->steps ? x : init, axis, s->steps ? home : NULL, &s->state[i]);
         *np_loops_slot(s->l, x, 0) = s->state[i];
     }
 }
@@ -450,7 +458,7 @@ static void store_state(np_steps *s, int i)
 static void tile(np_steps *s)
 {
     np_lower *l = s->l;
-    np_node *loop = NULL;
+    np_node *loop = NULL, *until = NULL;
     const np_node *scan = s->scan;
     for (int i = 0; i < s->nroots; i++) s->root[i].was = l->slot[s->root[i].x->id];
     for (int i = 0; i < s->nstates; i++)
@@ -459,9 +467,14 @@ static void tile(np_steps *s)
     np_loops_begin_item(l);
     np_node *t = np_loops_int(l, 0);
     if (!s->once) {
-        int v = np_loops_var(l, scan->attr[1]);
+        int v = np_loops_var(l, s->steps ? np_dim_const(l->cx, s->steps) : scan->attr[1]);
         loop = np_loops_open(l, v);
         t = l->var[v].at;
+        if (s->steps) {
+            until = np_loops_open_until(l, loop,
+                                        np_loops_op2(l, NP_SUB, np_loops_dim(l, scan->attr[1]), s->first));
+            t = np_loops_op2(l, NP_ADD, s->first, t);
+        }
         if (np_dim_is(scan->attr[2], 1)) {
             np_node *last = np_loops_dim(l, np_dim_sub(l->cx, scan->attr[1], np_dim_const(l->cx, 1)));
             t = np_loops_op2(l, NP_SUB, last, t);
@@ -470,6 +483,7 @@ static void tile(np_steps *s)
     l->time[scan->id] = t;
     for (int i = 0; i < s->nouts; i++) s->out[i] = np_loops_row(np_loops_slot(l, scan, i), t);
     for (int p = 0; p < s->npasses; p++) np_steps_pass(s, p);
+    if (until) np_loops_close_until(l, until);
     if (loop) np_loops_close(l, loop);
     for (int i = 0; i < s->nstates; i++)
         if (np_steps_mine(s, i)) store_state(s, i);
@@ -509,6 +523,40 @@ static void around(np_steps *s, int c)
     lane->ix = np_loops_ix_node(l, np_loops_int(l, n / w * w), 0);
     tile(s);
     s->width = w;
+}
+
+/* Steps of a block of time, so that what is fed to them stays in the second-level cache; 0: no need. */
+static int64_t block_steps(const np_steps *s)
+{
+    int64_t bytes = 0, lo, hi, n = BLOCK_STEPS;
+    bool loops = false;
+    for (int c = 0; c < s->nclasses; c++)
+        loops |= s->class[c].outside && s->class[c].n != np_dim_const(s->l->cx, 1);
+    for (int i = 0; i < s->seq; i++) {
+        int64_t row = np_dtype_size(s->scan->arg[i]->type->dtype);
+        for (int k = 1; k < s->scan->arg[i]->type->rank; k++) row *= count(s->scan->arg[i]->type->dim[k]);
+        bytes += row < BLOCK_BYTES ? row : BLOCK_BYTES;
+    }
+    while (n > FEWEST && n * bytes > BLOCK_BYTES) n /= 2;
+    np_dim_range(s->scan->attr[1], &lo, &hi);
+    return s->once || !loops || hi <= n ? 0 : n;
+}
+static void blocks(np_steps *s)
+{
+    np_lower *l = s->l;
+    for (int i = 0; i < s->nstates; i++) { /* from block to block states lie where the scan leaves them */
+        const np_spot *home = np_loops_slot(l, s->scan, s->nouts + i),
+                      *from = np_loops_find(l, s->scan->arg[s->seq + i]);
+        if (np_steps_mine(s, i) && !(from && np_loops_same_spot(from, home)))
+            np_loops_item(l, s->scan->arg[s->seq + i], home);
+    }
+    np_loops_begin_item(l);
+    int v = np_loops_var(l, s->scan->attr[1]);
+    l->var[v].step = np_dim_const(l->cx, s->steps);
+    np_node *loop = np_loops_open(l, v);
+    s->first = l->var[v].at;
+    around(s, 0);
+    np_loops_close(l, loop);
 }
 
 /* One step that adds up short rows of a state: the fold of a few lanes costs more than another look at the row, and
@@ -561,6 +609,12 @@ bool np_loops_time(np_lower *l, const np_node *scan)
         part[nparts] = s;
         if (!prepare(&part[nparts++])) return false;
     }
-    for (int k = 0; k < nparts; k++) around(&part[k], 0);
+    for (int k = 0; k < nparts; k++) {
+        part[k].steps = block_steps(&part[k]);
+        if (part[k].steps)
+            blocks(&part[k]);
+        else
+            around(&part[k], 0);
+    }
     return true;
 }

@@ -40,6 +40,8 @@ typedef struct np_steps {
     const np_block *body;
     int seq, nstates, nouts;
     bool once;           /* one step: no loop over time, and states stay where they are */
+    int64_t steps;       /* of a block of time; 0: all of it */
+    np_node *first;      /* the running block's first step */
     unsigned char *mark; /* by id */
     bool *timed;         /* by id: differs from step to step */
     bool *yields;        /* by id: the body yields it */
