@@ -137,6 +137,7 @@ static void find_next(np_reader *r)
             f = np_affine_form(r, a->next[i]);
         else if (np_affine_free(r, a->next[i]) || r->d->any[a->next[i]->id]) {
             f = np_affine_new_form(r, a->next[i]); /* forgets everything */
+            a->chosen = true;
             memcpy(f->at, a->axes, sizeof f->at);
             np_affine_add_write(r, f, a->next[i], f->at, np_label_one);
         }
@@ -222,6 +223,9 @@ static bool sort_axes(np_reader *r)
                : key          ? NP_DECAY_KEY
                : value        ? NP_DECAY_VALUE
                               : NP_DECAY_SCALAR;
+    if (a->chosen && (key || value))
+        return np_affine_refuse(r, r->scan, "what is chosen differs from channel to channel"), false;
+    a->chosen |= a->nstates > 1;
     return true;
 }
 

@@ -51,10 +51,11 @@ typedef struct np_affine {
     char held[NP_RANK + 1];  /* kept by reads, and decays differ along it */
     char batch[NP_RANK + 1]; /* in everything: one recurrence for each index */
     np_decay decay;
+    bool chosen;    /* factors of 0 may say that something is not taken: where(c, a, b) is a mix by 1 and 0 */
     const char *no; /* why not, and where */
     const np_node *where;
-    struct np_form **form;  /* private, by old id */
-    char fresh;             /* next unused letter */
+    struct np_form **form; /* private, by old id */
+    char fresh;            /* next unused letter */
 } np_affine;
 
 /* How values of the body depend on states, for every old id: bit i, state i of the scan. */

@@ -215,6 +215,7 @@ static np_form *make_form(np_reader *r, const np_node *n)
         return f;
     }
     case NP_SELECT: {
+        r->a->chosen = true;
         if (!np_affine_free(r, n->arg[0]))
             return np_affine_refuse(r, n, "chooses by what depends on the state");
         np_lab c = np_affine_as_number(r, np_affine_peel(r, n->arg[0], x->at));

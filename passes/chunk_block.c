@@ -53,8 +53,10 @@ static np_lab read_at(solver *t, int e)
     if (t->has_read[e]) return t->read[e];
     np_lab r = t->known[e];
     for (int f = 0; f < m->a->nwrites; f++)
-        if (!m->same[e][f].zero)
-            r = np_label_add(m->l, r, np_label_mul(m->l, np_short_at(&t->k, m->same[e][f]), value_at(t, f)));
+        if (!m->same[e][f].zero) {
+            np_lab same = np_short_at(&t->k, m->same[e][f]);
+            r = np_label_add(m->l, r, np_chunk_taken(m, same, np_label_mul(m->l, same, value_at(t, f))));
+        }
     char out[NP_LETTERS];
     np_chunk_read_letters(m, e, false, out);
     t->has_read[e] = true;
@@ -82,7 +84,7 @@ static bool wanted_by_writes(const np_chunked *m, int e)
 static np_lab weighed(np_chunked *m, np_lab scores, np_lab values, const np_lab *mask, const char *out)
 {
     char pairs[NP_LETTERS];
-    if (!mask && m->a->decay != NP_DECAY_MIX) return np_chunk_dot(m, scores, values, "u", out);
+    if (!mask && !m->a->chosen) return np_chunk_dot(m, scores, values, "u", out);
     np_lab x = np_chunk_taken(m, scores, np_label_mul(m->l, scores, values));
     if (x.zero) return x;
     if (mask) x = np_label_select(m->l, *mask, x, np_label_none);
@@ -147,7 +149,10 @@ static void contract_reads(np_chunked *m)
         for (int f = 0; f < m->a->nwrites; f++) {
             const np_lab *past = &m->past[np_chunk_ends(m, e)];
             r = np_label_add(l, r, weighed(m, m->scores[e][f], np_chunk_at_u(m->b[f]), past, out));
-            r = np_label_add(l, r, np_label_mul(l, m->same[e][f], np_label_rename(m->b[f], 'u', 't')));
+            r = np_label_add(
+                l, r,
+                np_chunk_taken(m, m->same[e][f],
+                               np_label_mul(l, m->same[e][f], np_label_rename(m->b[f], 'u', 't'))));
         }
         m->out[e] = r;
     }
@@ -167,7 +172,8 @@ static void next_states(np_chunked *m)
             if (!np_chunk_enters(m, f) || m->after[f][i].zero) continue;
             np_lab after = m->after[f][i], w = m->late[f];
             if (!key) w = np_chunk_taken(m, after, np_label_mul(m->l, np_chunk_at_u(m->w[f]), after));
-            np_lab b = np_chunk_taken(m, after, np_chunk_at_u(m->b[f]));
+            np_lab b = np_chunk_taken(m, after,
+                                      np_chunk_taken(m, np_chunk_at_u(m->entry[f]), np_chunk_at_u(m->b[f])));
             s = np_label_add(m->l, s, np_chunk_dot(m, w, b, "u", out));
         }
         m->next[i] = np_label_of(np_label_to(m->l, s, out), out);

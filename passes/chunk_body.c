@@ -57,10 +57,12 @@ np_lab np_chunk_dot(np_chunked *m, np_lab x, np_lab y, const char *over, const c
 }
 np_lab np_chunk_taken(np_chunked *m, np_lab by, np_lab x)
 {
-    if (m->a->decay != NP_DECAY_MIX || !by.n || !x.n) return x;
+    if (!m->a->chosen || !by.n || !x.n) return x;
     np_lab taken =
         np_label_op(m->l, NP_NE, 2, (np_lab[]){by, np_label_of(np_label_to(m->l, np_label_none, ""), "")});
-    return np_label_op_as(m->l, NP_SELECT, 3, (np_lab[]){taken, x, np_label_none}, x.axes);
+    np_lab arg[3] = {taken, x, np_label_none};
+    return np_label_within(by, x.axes) ? np_label_op_as(m->l, NP_SELECT, 3, arg, x.axes)
+                                       : np_label_op(m->l, NP_SELECT, 3, arg);
 }
 /* The sum over the key of x y. */
 np_lab np_chunk_score(np_chunked *m, np_lab x, np_lab y)
@@ -107,7 +109,8 @@ void np_chunk_see(np_chunked *m)
         for (int i = 0; i < a->nstates; i++) m->post[f][i] = np_frame_see(s, w->post[i], false);
         bool fold = a->nstates == 1 && a->decay != NP_DECAY_VALUE; /* into the key */
         if (!fold) continue;
-        m->late[f] = np_label_mul(m->l, m->w[f], m->post[f][0]);
+        m->entry[f] = m->post[f][0];
+        m->late[f] = np_chunk_taken(m, m->post[f][0], np_label_mul(m->l, m->w[f], m->post[f][0]));
         if (!m->post[f][0].zero) m->post[f][0] = np_label_one;
     }
     for (int e = 0; e < a->nreads; e++)

@@ -13,6 +13,7 @@ typedef struct np_chunked { /* one recurrence inside the body of the scan over c
     np_lab t, u, valid, past[2]; /* numbers of steps; [t]: is there such a step; [t,u]: u < t, u <= t */
     np_lab read[NP_READS][NP_STATES], w[NP_WRITES], b[NP_WRITES], c[NP_WRITES][NP_READS];
     np_lab post[NP_WRITES][NP_STATES], mix[NP_STATES][NP_STATES];
+    np_lab entry[NP_WRITES];                 /* of a single state: what was multiplied into the key as the value entered */
     np_lab same[NP_READS][NP_WRITES]; /* scores within a step */
     np_lab table[2][NP_WRITES]
                 [NP_STATES];            /* A(t,u) with what enters state i; [1]: with the decay of t itself */
@@ -38,7 +39,7 @@ void np_chunk_letters(char *out, np_lab x, np_lab y, const char *minus);
 /* The sum of x y over the letters `over`, which neither may have: then it counts them. */
 np_lab np_chunk_dot(np_chunked *m, np_lab x, np_lab y, const char *over, const char *out);
 np_lab np_chunk_score(np_chunked *m, np_lab x, np_lab y); /* .. over the key */
-/* x, which was or will be multiplied by `by`. Where several states are mixed, a factor of 0 says that something is not
+/* x, which was or will be multiplied by `by`. Where the body chooses or mixes states, a factor of 0 says that something is not
  * taken at all, whatever it is (where(c, a, b) is a mix by 1 and 0): not even a NaN of it comes through. */
 np_lab np_chunk_taken(np_chunked *m, np_lab by, np_lab x);
 /* The letters of a read as it is computed here: t, what it brings, what it keeps. */

@@ -21,7 +21,7 @@ expect 0 '^ok +chunk 5, compiled: gives what is described' "$neap" check mixers/
 expect 0 '^--chunk: warning: 64: there are at most 37 steps at once' "$neap" check mixers/gla --chunk 64
 expect 0 '^ok +compiled: gives what is described' "$neap" check attn
 # a state that is taken over at times, or not: what is not taken does not come through, not even a NaN
-cat >taken.lua <<'L'
+cat >"$work/in/taken.lua" <<'L'
 local T, K, V = axis "T", axis("K", 3), axis("V", 2)
 return model {
   build = function()
@@ -34,7 +34,7 @@ return model {
   end,
 }
 L
-expect 0 ' passed, 0 failed' "$neap" check taken.lua
+expect 0 ' passed, 0 failed' "$neap" check "$work/in/taken.lua"
 # the theorems say something: sequences of a batch that are mixed are found
 cat >leak.lua <<'L'
 local B, T, D = axes "B T D"
