@@ -534,7 +534,8 @@ static int64_t block_steps(const np_steps *s)
         loops |= s->class[c].outside && s->class[c].n != np_dim_const(s->l->cx, 1);
     for (int i = 0; i < s->seq; i++) {
         int64_t row = np_dtype_size(s->scan->arg[i]->type->dtype);
-        for (int k = 1; k < s->scan->arg[i]->type->rank; k++) row *= count(s->scan->arg[i]->type->dim[k]);
+        for (int k = 1; k < s->scan->arg[i]->type->rank && row < BLOCK_BYTES; k++)
+            row *= count(s->scan->arg[i]->type->dim[k]);
         bytes += row < BLOCK_BYTES ? row : BLOCK_BYTES;
     }
     while (n > FEWEST && n * bytes > BLOCK_BYTES) n /= 2;
