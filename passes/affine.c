@@ -102,7 +102,7 @@ static void read_sum(np_reader *r, const np_node *n)
     char axes[NP_RANK + 1];
     np_form *f = np_affine_form(r, n->arg[0]);
     if (!f) return;
-    np_affine_without(axes, f->at, (int)n->attr[0]->k);
+    np_label_without(axes, f->at, (int)n->attr[0]->k);
     add_read(r, n, n->arg[0], f, np_label_one, axes);
 }
 static bool reads_sum(const np_reader *r, const np_node *n)
@@ -171,10 +171,10 @@ static void key_letters(np_reader *r, const np_node *y, const char *at, char *ou
     if (y->op == NP_MUL || y->op == NP_NEG || y->op == NP_DIV) {
         for (int i = 0; i < y->nargs; i++) key_letters(r, y->arg[i], at, out);
     } else if (y->op == NP_EXPAND) {
-        np_affine_without(to, at, (int)y->attr[0]->k);
+        np_label_without(to, at, (int)y->attr[0]->k);
         key_letters(r, y->arg[0], to, out);
     } else if (y->op == NP_PERMUTE) {
-        np_affine_before_permute(to, y, at);
+        np_label_before_permute(to, y, at);
         key_letters(r, y->arg[0], to, out);
     } else if (y->op == NP_CONTRACT && !np_is_sum(y)) {
         for (int o = 0; o < 2; o++) {

@@ -34,20 +34,6 @@ char np_affine_fresh(np_reader *r, const np_dim *d)
     r->l->dim[(int)c] = d;
     return c;
 }
-void np_affine_without(char *out, const char *at, int k)
-{
-    size_t n = strlen(at);
-    memmove(out, at, (size_t)k);
-    memmove(out + k, at + k + 1, n - (size_t)k);
-}
-/* Letters of the operand of a permute whose result has `at`. */
-void np_affine_before_permute(char *out, const np_node *n, const char *at)
-{
-    const char *in = n->sym, *to = strstr(n->sym, "->") + 2;
-    size_t rank = strlen(at);
-    for (size_t i = 0; i < rank; i++) out[i] = at[strchr(to, in[i]) - to];
-    out[rank] = 0;
-}
 /* Letters of operand o of a contraction that sums nothing, from those of its result. */
 void np_affine_before_contract(char *out, const np_node *n, int o, const char *at)
 {
@@ -101,8 +87,8 @@ np_lab np_affine_peel(np_reader *r, const np_node *n, const char *at)
             return np_label_of(np_build_num(r->l->b, np_type_scalar(r->l->b->cx, n->type->dtype), n->num),
                                "");
         return np_label_num(r->l, n->num);
-    case NP_EXPAND: np_affine_without(to, at, (int)n->attr[0]->k); return np_affine_peel(r, n->arg[0], to);
-    case NP_PERMUTE: np_affine_before_permute(to, n, at); return np_affine_peel(r, n->arg[0], to);
+    case NP_EXPAND: np_label_without(to, at, (int)n->attr[0]->k); return np_affine_peel(r, n->arg[0], to);
+    case NP_PERMUTE: np_label_before_permute(to, n, at); return np_affine_peel(r, n->arg[0], to);
     case NP_CONTRACT:
         if (np_is_sum(n)) return leaf(r, n, at);
         for (int o = 0; o < 2; o++) {
@@ -151,7 +137,7 @@ void np_affine_add_write(np_reader *r, np_form *f, const np_node *y, const char 
         np_affine_add_write(r, f, y->arg[0], at, np_label_neg(r->l, how));
     } else if (y->op == NP_PERMUTE) {
         char to[NP_RANK + 1];
-        np_affine_before_permute(to, y, at);
+        np_label_before_permute(to, y, at);
         np_affine_add_write(r, f, y->arg[0], to, how);
     } else {
         np_write *w = write_of(r, y, at);

@@ -22,9 +22,7 @@ bool np_affine_free(const np_reader *r, const np_node *n);               /* does
 bool np_affine_state_like(const np_reader *r, const np_node *n);
 void np_affine_add_letter(char *out, char c);
 char np_affine_fresh(np_reader *r, const np_dim *d);
-/* Letters of the operand, from those of the result: of an expand (k: its axis), a permute, a contraction that sums nothing. */
-void np_affine_without(char *out, const char *at, int k);
-void np_affine_before_permute(char *out, const np_node *n, const char *at);
+/* Letters of operand o of a contraction that sums nothing, from those of its result. */
 void np_affine_before_contract(char *out, const np_node *n, int o, const char *at);
 /* What does not depend on the states, with no more axes than it needs. */
 np_lab np_affine_peel(np_reader *r, const np_node *n, const char *at);

@@ -22,11 +22,11 @@ static bool factor(np_reader *r, factors *f, const np_node *y, const char *at, b
         return factor(r, f, y->arg[0], at, invert);
     }
     if (y->op == NP_EXPAND) {
-        np_affine_without(to, at, (int)y->attr[0]->k);
+        np_label_without(to, at, (int)y->attr[0]->k);
         return factor(r, f, y->arg[0], to, invert);
     }
     if (y->op == NP_PERMUTE) {
-        np_affine_before_permute(to, y, at);
+        np_label_before_permute(to, y, at);
         return factor(r, f, y->arg[0], to, invert);
     }
     if (y->op == NP_CONTRACT && !np_is_sum(y)) {
@@ -99,9 +99,9 @@ static bool affine_value(np_reader *r, np_write *w, const np_node *x, const char
                affine_value(r, w, x->arg[2], at, np_label_mul(r->l, how, rest));
     }
     case NP_EXPAND:
-        np_affine_without(to, at, (int)x->attr[0]->k);
+        np_label_without(to, at, (int)x->attr[0]->k);
         return affine_value(r, w, x->arg[0], to, how);
-    case NP_PERMUTE: np_affine_before_permute(to, x, at); return affine_value(r, w, x->arg[0], to, how);
+    case NP_PERMUTE: np_label_before_permute(to, x, at); return affine_value(r, w, x->arg[0], to, how);
     default: return np_affine_refuse(r, x, "is written back and is not affine in what was read"), false;
     }
 }

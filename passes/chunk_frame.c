@@ -118,7 +118,7 @@ static np_lab elementwise(np_frames *s, np_lab x)
     if (x.n->op == NP_CAST)
         r = np_label_of(np_build_cast(s->b, arg[0].n, x.n->type->dtype), arg[0].axes);
     else
-        r = np_label_op(s->l, x.n->op, x.n->nargs, arg);
+        r = np_label_op_as(s->l, x.n->op, x.n->nargs, arg, all);
     if (!r.n->name) r.n->name = x.n->name;
     s->b->at = here;
     return r;
@@ -126,23 +126,15 @@ static np_lab elementwise(np_frames *s, np_lab x)
 static np_lab look(np_frames *s, np_lab x)
 {
     char to[NP_RANK + 1];
-    int k = x.n->op == NP_EXPAND ? (int)x.n->attr[0]->k : 0;
-    size_t rank = strlen(x.axes);
     if (!np_block_encloses(x.n->in, s->home)) return feed(s, s->n, x);
     switch (x.n->op) {
     case NP_CONST:
         if (x.n->data) return feed(s, s->n, x);
         return np_label_of(np_build_num(s->b, np_type_scalar(s->b->cx, x.n->type->dtype), x.n->num), "");
     case NP_EXPAND:
-        memcpy(to, x.axes, sizeof to);
-        memmove(to + k, to + k + 1, rank - (size_t)k);
+        np_label_without(to, x.axes, (int)x.n->attr[0]->k);
         return see(s, np_label_of(x.n->arg[0], to));
-    case NP_PERMUTE: {
-        const char *in = x.n->sym, *out = strstr(in, "->") + 2;
-        for (size_t i = 0; i < rank; i++) to[i] = x.axes[strchr(out, in[i]) - out];
-        to[rank] = 0;
-        return see(s, np_label_of(x.n->arg[0], to));
-    }
+    case NP_PERMUTE: np_label_before_permute(to, x.n, x.axes); return see(s, np_label_of(x.n->arg[0], to));
     default: return np_is_elem(x.n) && x.n->nargs <= 3 ? elementwise(s, x) : feed(s, s->n, x);
     }
 }

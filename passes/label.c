@@ -53,6 +53,20 @@ np_lab np_label_rename(np_lab x, char from, char to)
     return x;
 }
 
+void np_label_without(char *out, const char *at, int k)
+{
+    size_t n = strlen(at);
+    memmove(out, at, (size_t)k);
+    memmove(out + k, at + k + 1, n - (size_t)k);
+}
+void np_label_before_permute(char *out, const np_node *n, const char *at)
+{
+    const char *in = n->sym, *to = strstr(n->sym, "->") + 2;
+    size_t rank = strlen(at);
+    for (size_t i = 0; i < rank; i++) out[i] = at[strchr(to, in[i]) - to];
+    out[rank] = 0;
+}
+
 np_node *np_label_to(np_label *l, np_lab x, const char *axes)
 {
     char order[NP_LETTERS], spec[4 * NP_LETTERS];

@@ -40,4 +40,8 @@ bool np_label_within(np_lab x, const char *letters); /* no others */
 void np_label_join(char *out, const char *a, const char *b, const char *c); /* one after the other */
 void np_label_keep(char *out, const char *a, const char *b, bool in);
 
+/* Letters of the operand from those of the result `at`: of an expand of axis k, of the permute n. */
+void np_label_without(char *out, const char *at, int k);
+void np_label_before_permute(char *out, const np_node *n, const char *at);
+
 #endif
