@@ -1,4 +1,5 @@
-/* Shared by the files of fast scans (loops_time.c, loops_nest.c), and by no one else. */
+/* Shared by the files of fast scans (loops_time.c, loops_class.c, loops_row.c, loops_keep.c, loops_nest.c), and by
+ * no one else. */
 #ifndef NP_LOOPS_TIME_H
 #define NP_LOOPS_TIME_H
 
@@ -81,6 +82,10 @@ int np_steps_letters(const np_node *x, char *letter); /* the letters of a sum; h
 void np_steps_rows(np_steps *s);
 /* The class that root r runs along only to the running step and `beyond` further; -1: none. */
 int np_steps_row_end(const np_steps *s, const np_root *r, int *beyond);
+/* ---- loops_time.c */
+uint64_t np_steps_outside(const np_steps *s); /* the set of classes that run around time, except for lanes */
+/* ---- loops_keep.c: more roots, for values that are kept for the nests that use them. */
+void np_steps_keep(np_steps *s);
 /* ---- loops_nest.c: the nests of one pass (-1: what is computed before time). */
 void np_steps_pass(np_steps *s, int pass);
 /* The tile's part of x from where it is computed, or to `to`, as loops. */
