@@ -56,7 +56,7 @@ bool np_cdata_packed(const np_cfile *c);
 int64_t np_cdata_bytes(const np_cfile *c);
 uint64_t np_cdata_hash(const np_cfile *c); /* of the weights that are used, whatever their layout */
 
-/* ---- c_expr.c, c_kernel.c: a group becomes a function. */
+/* ---- c_expr.c, c_stmt.c, c_loop.c, c_kernel.c: a group becomes a function. */
 typedef struct np_cexpr {
     const char *text; /* NULL: not written yet */
     np_clevel level;
@@ -98,6 +98,26 @@ const char *np_cexpr_in(np_ckernel *k, np_cexpr e, np_clevel most); /* in parent
 const char *np_cexpr_place(np_ckernel *k, const np_node *buf, int n, np_node *const *index); /* buf[..] */
 bool np_cexpr_spelled(np_op op, np_dtype d);
 
+/* c_stmt.c */
+enum { NP_CWIDTH = 110 }; /* most letters of a statement, without what it is indented by */
+void np_cstmt_line(np_ckernel *k, const char *fmt, ...) NP_PRINTF(2, 3);
+bool np_cstmt_taken(const np_ckernel *k, const char *name); /* somebody is called so, or C keeps it for itself */
+/* A name that is free, and taken from now on: like the hint, or like `other` where that is NULL or has no letters. */
+const char *np_cstmt_name(np_ckernel *k, const char *hint, const char *other);
+bool np_cstmt_is_local(const np_node *buf); /* an array inside of the function */
+np_cexpr np_cstmt_take(np_ckernel *k, const np_node *n); /* for an operand of the statement that is being written */
+void np_cstmt_done(np_ckernel *k, const np_node *n);     /* n waits no more */
+bool np_cstmt_stores_into(const np_node *statement, const np_node *buf);
+void np_cstmt_settle(np_ckernel *k, const np_node *statement); /* writes down what it would change */
+void np_cstmt_value(np_ckernel *k, const np_node *n);
+void np_cstmt_store(np_ckernel *k, const np_node *n);
+void np_cstmt_array(np_ckernel *k, const np_node *n); /* a local one */
+
+/* c_loop.c */
+bool np_cloop_never(const np_node *loop); /* no index is in it */
+void np_cloop_block(np_ckernel *k, const np_block *b);
+
+/* c_kernel.c */
 /* Writes a call of the function for group g, which is made if there is none. */
 typedef struct np_ccall {
     const char *name; /* NULL: the group does nothing */
