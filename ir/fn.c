@@ -178,17 +178,6 @@ bool *np_find_live(const np_fn *f, np_arena *mem)
     live_block(&f->top, live);
     return live;
 }
-static void count_uses(void *env, const np_node *n)
-{
-    int *uses = env;
-    for (int i = 0; i < n->nargs; i++) uses[n->arg[i]->id]++;
-}
-int *np_find_uses(const np_fn *f, np_arena *mem)
-{
-    int *uses = np_arena_array(mem, f->nnodes + 1, sizeof *uses);
-    np_fn_walk(f, count_uses, uses);
-    return uses;
-}
 static void walk(const np_block *b, void (*fn)(void *env, const np_node *n), void *env)
 {
     for (const np_node *n = b->first; n; n = n->next) {
@@ -200,6 +189,36 @@ static void walk(const np_block *b, void (*fn)(void *env, const np_node *n), voi
 void np_fn_walk(const np_fn *f, void (*fn)(void *env, const np_node *n), void *env)
 {
     walk(&f->top, fn, env);
+}
+
+static void count_uses(void *env, const np_node *n)
+{
+    int *uses = env;
+    for (int i = 0; i < n->nargs; i++) uses[n->arg[i]->id]++;
+}
+int *np_find_uses(const np_fn *f, np_arena *mem)
+{
+    int *uses = np_arena_array(mem, f->nnodes + 1, sizeof *uses);
+    np_fn_walk(f, count_uses, uses);
+    return uses;
+}
+typedef struct result {
+    const np_node *of;
+    int i, uses;
+} result;
+static void count_result(void *env, const np_node *n)
+{
+    result *r = env;
+    for (int k = 0; k < n->nargs; k++) {
+        const np_node *x = n->arg[k], *of = x->op == NP_PICK ? x->arg[0] : x;
+        r->uses += n->op != NP_PICK && of == r->of && (x->op == NP_PICK ? (int)x->attr[0]->k : 0) == r->i;
+    }
+}
+int np_find_result_uses(const np_fn *f, const np_node *of, int i)
+{
+    result r = {of, i, 0};
+    np_fn_walk(f, count_result, &r);
+    return r.uses;
 }
 
 static void renumber(np_block *b, uint32_t *id)

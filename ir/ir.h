@@ -335,6 +335,7 @@ np_fn *np_fn_subst(const np_fn *f, const char *name, const np_dim *sym, const np
 /* Facts, computed when wanted into memory of the given arena. */
 bool *np_find_live(const np_fn *f, np_arena *mem);        /* by id: reaches ret or an effect */
 int *np_find_uses(const np_fn *f, np_arena *mem);         /* by id: how many operands mention it (yield, ret included) */
+int np_find_result_uses(const np_fn *f, const np_node *of, int i); /* how many mention result i, whichever pick gives it */
 /* Calls fn for every node, bodies included, in order. */
 void np_fn_walk(const np_fn *f, void (*fn)(void *env, const np_node *n), void *env);
 

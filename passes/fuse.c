@@ -11,6 +11,7 @@
  * contraction or reduction is not kept if all that reads it is elementwise code
  * of one group, at the same index: that code is its epilogue. */
 #include "fuse.h"
+#include "fuse_peel.h"
 
 #include <string.h>
 
@@ -141,13 +142,54 @@ bool np_fuse_ends_sum(const int *uses, const np_node *n)
     }
     return false;
 }
-/* Is n the only way in which an output of a scan is read, and moves its axes only? Then the scan stores it so. */
-static bool orders_output(const decide *d, const np_node *n)
+/* The output of a scan that is read only as n, in which its values are moved: its axes are in another order, or several of them
+ * one, of which there is only the beginning. NULL: there is none. */
+static const np_node *moved_output(const decide *d, const np_node *n, bool *merged)
 {
-    const np_node *y = n->op == NP_PERMUTE ? n->arg[0] : NULL,
-                  *scan = y && y->op == NP_PICK ? y->arg[0] : NULL;
-    if (!scan || scan->op != NP_SCAN || scan->in != n->in || d->uses[y->id] != 1) return false;
-    return y->attr[0]->k < np_result_count(scan) - (scan->nargs - scan->attr[0]->k);
+    unsigned parts = 0; /* axes of n that are a part of one: of such a part there is all */
+    for (*merged = false; n->op != NP_PICK; n = n->arg[0]) {
+        int k = n->attr[0] ? (int)n->attr[0]->k : 0;
+        unsigned now = 0;
+        switch (n->op) {
+        case NP_PERMUTE:
+            for (int i = 0; i < n->type->rank; i++)
+                if (parts >> i & 1) now |= 1u << np_peel_operand(n, 0, i);
+            parts = now;
+            break;
+        case NP_MERGE:
+            if (parts >> k & 1) return NULL;
+            for (int i = 0; i < n->type->rank; i++)
+                if (parts >> i & 1) now |= 1u << (i + (i > k));
+            parts = now | 3u << k;
+            *merged = true;
+            break;
+        case NP_SLICE:
+            if (!np_dim_is(n->attr[1], 0) || parts >> k & 1) return NULL;
+            break;
+        default: return NULL;
+        }
+        if (d->uses[n->arg[0]->id] != 1 || n->arg[0]->in != n->in) return NULL;
+    }
+    const np_node *scan = n->arg[0];
+    int i = (int)n->attr[0]->k;
+    bool output = scan->op == NP_SCAN && scan->in == n->in &&
+                  i < np_result_count(scan) - (scan->nargs - scan->attr[0]->k);
+    return output && np_find_result_uses(d->u->f, scan, i) == 1 ? n : NULL;
+}
+static bool ends_as_before(const np_node *n)
+{
+    for (; n->op != NP_PICK; n = n->arg[0])
+        if (n->op == NP_PERMUTE && np_peel_operand(n, 0, n->type->rank - 1) != n->type->rank - 1)
+            return false;
+    return true;
+}
+/* .. which the scan stores as n: where n is stored anyway, or else a part of a merged axis would have to be found at every read. */
+static const np_node *stored_as(const decide *d, const np_node *n)
+{
+    bool merged;
+    const np_node *y = n->op == NP_PICK ? NULL : moved_output(d, n, &merged);
+    if (!y || d->u->as[y->id]) return NULL;
+    return d->u->kept[n->id] || (merged && ends_as_before(n)) ? y : NULL;
 }
 static void decide_block(decide *d, const np_block *b)
 {
@@ -155,11 +197,12 @@ static void decide_block(decide *d, const np_block *b)
     for (const np_node *n = b->last; n; n = n->prev) {
         bool end = n->op == NP_YIELD || n->op == NP_RET;
         if (!end && !d->use[n->id].any) continue;
+        const np_node *output = end ? NULL : stored_as(d, n);
         if (always_kept(n))
             u->kept[n->id] = true;
-        else if (u->kept[n->id] && orders_output(d, n)) {
+        else if (output) {
             u->kept[n->id] = false;
-            u->as[n->arg[0]->id] = n;
+            u->as[output->id] = n;
         } else if (np_is_sum(n)) {
             const use *by = &d->use[n->id];
             if (by->again || by->moved || u->reader[n->id] == &np_fuse_many) u->kept[n->id] = true;

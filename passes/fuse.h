@@ -11,7 +11,7 @@ typedef struct np_fuse {
     bool *kept;             /* by id: reaches memory: the root of a group */
     const np_node **reader; /* by id: the only group that reads it (its root), or np_fuse_many */
     int *cost;              /* by id: operations to compute an element again */
-    const np_node **as;     /* by id of an output of a scan: the permute in whose order it is stored, or NULL */
+    const np_node **as;     /* by id of an output of a scan: what it is stored as, moved; or NULL */
 } np_fuse;
 extern const np_node np_fuse_many;
 enum { NP_FUSE_DEAR = 4 }; /* operations that cost more than a store and a load */

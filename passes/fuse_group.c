@@ -70,16 +70,20 @@ static np_node *value(maker *m, const np_node *x)
     return n;
 }
 
-/* Outputs of a scan that are stored with their axes in another order; what stands for them outside is the result. */
+/* y, moved as n moves it. */
+static np_node *moved(maker *m, const np_node *n, np_node *y)
+{
+    if (n->op == NP_PICK) return y;
+    np_node *x = moved(m, n->arg[0], y), *now = np_rewrite_copy(m->rw, n, &x);
+    if (!now->name) now->name = n->name;
+    return now;
+}
+/* Outputs of a scan that are stored as they are wanted; what stands for them outside is the result. */
 static void in_order(maker *m, const np_node *root, np_node **yield)
 {
-    for (const np_node *n = root->next; n; n = n->next) {
-        const np_node *as = n->op == NP_PICK && n->arg[0] == root ? m->u->as[n->id] : NULL;
-        if (!as) continue;
-        np_node **y = &yield[n->attr[0]->k];
-        *y = np_build_permute(m->rw->b, *y, as->sym);
-        if (!(*y)->name) (*y)->name = as->name;
-    }
+    for (const np_node *n = root->next; n; n = n->next)
+        if (n->op == NP_PICK && n->arg[0] == root && m->u->as[n->id])
+            yield[n->attr[0]->k] = moved(m, m->u->as[n->id], yield[n->attr[0]->k]);
 }
 static void results_in_order(maker *m, const np_node *root, np_node *now)
 {

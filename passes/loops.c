@@ -43,28 +43,28 @@ static void give_memory(np_lower *l, const np_node *n)
         if (!s->buf) *s = np_loops_alloc(l, np_result_type(n, i), n->name);
     }
 }
-/* Where x must lie so that `permute x spec` lies at s. */
-static np_spot before_permute(const np_spot *s, const char *spec)
+/* Is what lies at s read by nobody but the yield y? Where not all of it is there, nobody else may. */
+static bool may_lie(np_lower *l, const np_spot *s, const np_node *made, int i)
 {
-    np_spot r = *s;
-    const char *out = strstr(spec, "->") + 2;
-    r.mapped = true;
-    for (int j = 0; j < s->buf->type->rank; j++)
-        if (!r.fixed[j]) r.axis[j] = (int)(strchr(spec, out[s->mapped ? s->axis[j] : j]) - spec);
-    return r;
+    return !np_loops_spot_ends(s) || np_find_result_uses(l->old, made, i) == 1;
 }
-/* Result i of a group: what makes it in its body, or makes it with axes in another order, stores it there. */
+void np_loops_aim(np_lower *l, const np_block *b, const np_node *y, const np_spot *to)
+{
+    const np_node *n = y->op == NP_PICK ? y->arg[0] : y;
+    int i = y->op == NP_PICK ? (int)y->attr[0]->k : 0;
+    if (!makes(n) || n->in != b || !may_lie(l, to, n, i)) return;
+    np_spot *s = np_loops_slot(l, n, i);
+    if (!s->buf) *s = *to;
+}
+/* Result i of a group: what makes it in its body, or makes what is only moved on the way, stores it there. */
 static void aim_at_result(np_lower *l, const np_node *g, int i)
 {
     const np_node *result = g->body[0]->last->arg[i], *y = result;
     np_spot to = *np_loops_slot(l, g, i);
-    for (; y->op == NP_PERMUTE; y = y->arg[0]) to = before_permute(&to, y->sym);
-    const np_node *n = y->op == NP_PICK ? y->arg[0] : y;
-    if (!makes(n) || n->in != g->body[0]) return;
-    np_spot *s = np_loops_slot(l, n, y->op == NP_PICK ? (int)y->attr[0]->k : 0);
-    if (s->buf) return;
-    *s = to;
-    if (y != result) l->slot[result->id] = *np_loops_slot(l, g, i);
+    while (np_loops_spot_before(l, &to, y, &to)) y = y->arg[0];
+    np_loops_aim(l, g->body[0], y, &to);
+    const np_spot *s = np_loops_find(l, y);
+    if (y != result && s && np_loops_same_spot(s, &to)) l->slot[result->id] = *np_loops_slot(l, g, i);
 }
 static void group_body(np_lower *l, const np_node *g)
 {

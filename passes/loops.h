@@ -40,13 +40,23 @@ typedef struct np_done { /* a sum whose element at the current index is known */
 } np_done;
 
 /* Where a result lies. Index j of the buffer is fixed[j], or else the index of the value's axis axis[j]; an
- * axis that is not mentioned has one index at a time (loops_time.c). */
+ * axis that is not mentioned has one index at a time (loops_time.c). Where axes of the value are one axis of the
+ * buffer, over[j] * d is added to that index; indices from end[j] on are not there: what would lie there is not stored. */
+typedef struct np_over np_over;
+struct np_over {
+    np_node *fixed;
+    int axis;
+    const np_dim *d;
+    const np_over *over;
+};
 typedef struct np_spot {
     np_node *buf; /* NULL: it is computed where it is used */
     bool mapped;  /* false: axis k of the value is axis k of the buffer */
     bool tile;    /* it holds one block of lanes, which begins at 0 there */
     np_node *fixed[NP_RANK];
     int axis[NP_RANK];
+    const np_over *over[NP_RANK];
+    const np_dim *end[NP_RANK];
 } np_spot;
 
 typedef struct np_lower {
@@ -71,10 +81,20 @@ typedef struct np_lower {
     int ndone;
 } np_lower;
 
+/* ---- loops_spot.c */
 /* The indices of the buffer for an element of the value; how many. */
 int np_loops_spot_at(np_lower *l, const np_spot *s, const np_ix *const *at, const np_ix **out);
-np_spot np_loops_row(const np_spot *s, np_node *i); /* index i of the first axis of what lies at s */
+np_spot np_loops_row(np_lower *l, const np_spot *s, np_node *i); /* index i of the first axis of what lies at s */
 bool np_loops_same_spot(const np_spot *a, const np_spot *b);
+/* Where the operand of n, which only moves values, must lie so that n lies at s. False: there is no such place. */
+bool np_loops_spot_before(np_lower *l, const np_spot *s, const np_node *n, np_spot *out);
+bool np_loops_spot_ends(const np_spot *s); /* may an element of the value not be there? */
+uint64_t np_loops_spot_deps(np_lower *l, const np_spot *s, const np_ix *const *at); /* .. which variables decide that */
+np_spot np_loops_spot_within(const np_spot *s); /* s for elements that are there */
+/* What follows runs only for elements that are there. NULL: all are. */
+np_node *np_loops_open_within(np_lower *l, const np_spot *s, const np_ix *const *at);
+void np_loops_close_within(np_lower *l, np_node *cond);
+
 np_spot *np_loops_slot(np_lower *l, const np_node *n, int i);
 const np_spot *np_loops_find(np_lower *l, const np_node *n); /* through picks; NULL: not in memory */
 
@@ -159,6 +179,8 @@ void np_loops_cond(np_lower *l, const np_node *cond);
 
 /* ---- loops.c: the statements of a block; results of what stands in it get memory. */
 void np_loops_block(np_lower *l, const np_block *b);
+/* What is yielded by block b as y, if a statement of b makes it, is stored there. */
+void np_loops_aim(np_lower *l, const np_block *b, const np_node *y, const np_spot *to);
 np_spot np_loops_alloc(np_lower *l, const np_type *t, np_str name);
 
 #endif

@@ -144,37 +144,6 @@ static void take_apart(np_lower *l, const np_ix *x, const np_dim *n, const np_ix
     *lo = np_loops_ix_node(l, np_loops_op2(l, NP_MOD, i, by), x->deps);
 }
 
-int np_loops_spot_at(np_lower *l, const np_spot *s, const np_ix *const *at, const np_ix **out)
-{
-    int n = s->buf->type->rank;
-    for (int j = 0; j < n; j++) {
-        out[j] = !s->mapped ? at[j] : s->fixed[j] ? np_loops_ix_node(l, s->fixed[j], 0) : at[s->axis[j]];
-        bool block = out[j]->kind == NP_IX_PAIR && np_dim_is(out[j]->d, 1) && out[j]->hi->kind == NP_IX_NODE;
-        if (s->tile && block) out[j] = out[j]->lo;
-    }
-    return n;
-}
-np_spot np_loops_row(const np_spot *s, np_node *i)
-{
-    np_spot r = *s;
-    bool done = false;
-    r.mapped = true;
-    for (int j = 0; j < s->buf->type->rank; j++) {
-        if (!s->mapped) r.axis[j] = j;
-        if (r.fixed[j]) continue;
-        if (r.axis[j] == 0 && !done) r.fixed[j] = i, done = true;
-        r.axis[j]--;
-    }
-    return r;
-}
-bool np_loops_same_spot(const np_spot *a, const np_spot *b)
-{
-    if (a->buf != b->buf || a->mapped != b->mapped) return false;
-    for (int j = 0; a->mapped && j < a->buf->type->rank; j++)
-        if (a->fixed[j] != b->fixed[j] || (!a->fixed[j] && a->axis[j] != b->axis[j])) return false;
-    return true;
-}
-
 bool np_loops_step(np_lower *l, const np_node *x, const np_ix *const *at, const np_node **child,
                    const np_ix **to)
 {

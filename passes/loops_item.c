@@ -8,11 +8,12 @@
 
 void np_loops_put(np_lower *l, const np_spot *to, np_node *v, const np_ix *const *at)
 {
-    np_node *i[NP_RANK];
+    np_node *i[NP_RANK], *there = np_loops_open_within(l, to, at);
     const np_ix *where[NP_RANK];
     int n = np_loops_spot_at(l, to, at, where);
     for (int k = 0; k < n; k++) i[k] = np_loops_at(l, where[k]);
     np_build_store(l->b, to->buf, v, n, i);
+    np_loops_close_within(l, there);
 }
 /* The axis whose loop is the innermost one: the last, where stores are neighbours; but where loads would jump along it
  * and are neighbours along another axis, that one, because stores that jump cost less than such loads. */
@@ -42,11 +43,26 @@ static void nest(np_lower *l, const np_node *x, const np_spot *to, int k, const 
     for (int i = 0; i < rank; i++)
         if (i != along) nloops += np_loops_leaves(l, var[i], leaf + nloops);
     if (rank) nloops += np_loops_leaves(l, var[along], leaf + nloops);
-    for (int i = 0; i < nloops; i++) loop[i] = np_loops_open(l, leaf[i]);
     for (int i = 0; i < rank; i++) where[i] = at[i];
     if (shift) where[k] = np_loops_ix_add(l, at[k], shift);
-    np_loops_put(l, to, np_loops_value(l, x, at), where);
-    for (int i = nloops - 1; i >= 0; i--) np_loops_close(l, loop[i]);
+    np_spot there = np_loops_spot_within(to);
+    np_node *within = NULL;
+    uint64_t wait = np_loops_spot_ends(to) ? np_loops_spot_deps(l, to, where) : 0;
+    int outside = 0; /* loops around the branch that leaves out what is not there */
+    for (int i = 0; i < nloops; i++) {
+        loop[i] = np_loops_open(l, leaf[i]);
+        if (!(wait >> leaf[i] & 1)) continue;
+        wait &= ~((uint64_t)1 << leaf[i]);
+        if (wait) continue;
+        within = np_loops_open_within(l, to, where);
+        outside = i + 1;
+        l->item = l->b->at;
+    }
+    np_loops_put(l, within ? &there : to, np_loops_value(l, x, at), where);
+    for (int i = nloops - 1; i >= 0; i--) {
+        if (i + 1 == outside) np_loops_close_within(l, within);
+        np_loops_close(l, loop[i]);
+    }
 }
 
 void np_loops_item(np_lower *l, const np_node *root, const np_spot *to)

@@ -30,16 +30,6 @@ static void yield_to(np_lower *l, const np_node *y, const np_spot *to)
     const np_spot *s = np_loops_find(l, y);
     if (!(s && np_loops_same_spot(s, to))) np_loops_item(l, y, to);
 }
-/* Gives the result of a node in body b that is yielded (and nothing but this yield) the place `to`. */
-static void aim(np_lower *l, const np_block *b, const np_node *y, const np_spot *to)
-{
-    const np_node *n = y->op == NP_PICK ? y->arg[0] : y;
-    bool makes = n->op == NP_GROUP || n->op == NP_SCAN || n->op == NP_COND;
-    if (!makes || n->in != b) return;
-    np_spot *s = np_loops_slot(l, n, y->op == NP_PICK ? (int)y->attr[0]->k : 0);
-    if (!s->buf) *s = *to;
-}
-
 /* ---- may the next state overwrite the old one? */
 static bool mentions(const np_node *n, const np_node *x)
 {
@@ -111,8 +101,8 @@ void np_loops_scan(np_lower *l, const np_node *scan)
     l->time[scan->id] = t;
     np_spot out[64];
     for (int i = 0; i < nouts && i < (int)NP_LEN(out); i++) {
-        out[i] = np_loops_row(np_loops_slot(l, scan, i), t);
-        aim(l, body, body->last->arg[i], &out[i]);
+        out[i] = np_loops_row(l, np_loops_slot(l, scan, i), t);
+        np_loops_aim(l, body, body->last->arg[i], &out[i]);
     }
     np_loops_block(l, body);
     for (int i = 0; i < nouts; i++) yield_to(l, body->last->arg[i], &out[i]);
@@ -144,7 +134,7 @@ void np_loops_cond(np_lower *l, const np_node *cond)
         const np_block *body = cond->body[side];
         if (side) np_build_else(l->b, n, 0, NULL);
         for (int i = 0; i < body->last->nargs; i++)
-            aim(l, body, body->last->arg[i], np_loops_slot(l, cond, i));
+            np_loops_aim(l, body, body->last->arg[i], np_loops_slot(l, cond, i));
         np_loops_block(l, body);
         for (int i = 0; i < body->last->nargs; i++)
             yield_to(l, body->last->arg[i], np_loops_slot(l, cond, i));

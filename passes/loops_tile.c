@@ -268,13 +268,17 @@ static void block(tile *t)
     l->nvars = kept;
     for (int r = 0; r < t->nrows; r++) {
         np_done done[SUMS];
+        np_spot there = np_loops_spot_within(t->to);
+        bool lanes_end = np_loops_spot_deps(l, t->to, t->row[r]) >> t->lane & 1;
+        np_node *within = lanes_end ? NULL : np_loops_open_within(l, t->to, t->row[r]);
         np_node *i = l->var[t->lane].at = lane_loop(l, t->lanes, &loop);
         for (int k = 0; k < t->nsums; k++)
             done[k] = (np_done){t->sum[k].x, np_build_load(l->b, acc[k][r], 1, &i)};
         l->done = done, l->ndone = t->nsums;
-        np_loops_put(l, t->to, np_loops_value(l, t->root, t->row[r]), t->row[r]);
+        np_loops_put(l, within ? &there : t->to, np_loops_value(l, t->root, t->row[r]), t->row[r]);
         l->done = NULL, l->ndone = 0;
         np_loops_close(l, loop);
+        np_loops_close_within(l, within);
     }
 }
 /* The rows of a block: every combination of the axes that it holds whole, or `from`.. of the one that it cuts. */

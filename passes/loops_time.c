@@ -339,7 +339,7 @@ static void tile(np_steps *s)
         }
     }
     l->time[scan->id] = t;
-    for (int i = 0; i < s->nouts; i++) s->out[i] = np_loops_row(np_loops_slot(l, scan, i), t);
+    for (int i = 0; i < s->nouts; i++) s->out[i] = np_loops_row(l, np_loops_slot(l, scan, i), t);
     for (int p = 0; p < s->npasses; p++) np_steps_pass(s, p);
     if (until) np_loops_close_until(l, until);
     if (loop) np_loops_close(l, loop);
