@@ -54,6 +54,13 @@ static bool factor(np_reader *r, factors *f, const np_node *y, const char *at, b
     }
     return true;
 }
+/* Is x, which has these axes, a matrix times what has the state's? */
+static bool applies_matrix(const np_reader *r, const np_node *x, const char *axes)
+{
+    char others[NP_LETTERS];
+    np_label_keep(others, axes, r->a->axes, false);
+    return strlen(others) == 1 && strlen(axes) == strlen(r->a->axes) && np_is_sum(x);
+}
 /* write += how * x, where x is affine in reads of the step. */
 static bool affine_value(np_reader *r, np_write *w, const np_node *x, const char *at, np_lab how)
 {
@@ -62,7 +69,12 @@ static bool affine_value(np_reader *r, np_write *w, const np_node *x, const char
     for (int e = 0; e < a->nreads; e++) {
         if (a->read[e].at != x) continue;
         if (strcmp(a->read[e].axes, at) != 0)
-            return np_affine_refuse(r, x, "writes a read along another axis"), false;
+            return np_affine_refuse(
+                       r, x,
+                       applies_matrix(r, x, a->read[e].axes)
+                           ? "applies a matrix to the state that is not seen to be diagonal plus low rank"
+                           : "writes a read along another axis"),
+                   false;
         w->c[e] = np_label_add(r->l, w->c[e], how);
         w->reads = true;
         return true;

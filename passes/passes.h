@@ -43,6 +43,8 @@ const np_pass *np_pass_find(const char *name);
 
 /* ---- reassoc.c: @main with a state of constant size for every sum over earlier positions that has one. */
 np_fn *np_reassoc_causal(const np_fn *main);
+/* ---- reassoc_matrix.c: f with the matrices that scans apply to their states taken apart; NULL: it has none. */
+np_fn *np_reassoc_matrices(const np_fn *f);
 
 /* ---- layout.c: @main with every history (append) in the order of axes in which it is read. */
 np_fn *np_layout_run(const np_fn *main);

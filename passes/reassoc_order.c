@@ -420,7 +420,7 @@ static np_fn *reorder(const np_fn *f, bool both)
 /* Each round takes less than the one before it, so they end; what a size decides comes last, once. */
 np_fn *np_reassoc_run(const np_fn *f, const np_knobs *k)
 {
-    np_fn *r = NULL, *next;
+    np_fn *r = np_reassoc_matrices(f), *next;
     (void)k;
     for (int both = 0; both < 2; both++)
         while ((next = reorder(r ? r : f, both))) {
