@@ -56,6 +56,7 @@ function gelu_quick(x) return x * sigmoid(1.702 * x) end
 function elu1(x) return where(gt(x, 0), x + 1, exp(minimum(x, 0))) end     -- elu(x) + 1, positive
 function laplace(x) return 0.5 * (1 + erf((x - 0.5 ^ 0.5) / (2 / (4 * math.pi)) ^ 0.5)) end
 function clamp(x, least, most) return minimum(maximum(x, least), most) end
+function lerp(x, y, share) return x + (y - x) * share end                   -- from x (share 0) to y (share 1)
 
 -- by the names that Hugging Face's configs use
 local activations = {
@@ -320,10 +321,13 @@ end
 
 -- Feed-forward, convolutions, gates ------------------------------------------------------------------------------
 
+-- names = { up, down }
+function mlp(x, D, F, names, act, bias) return linear(act(linear(x, D, F, names[1], bias)), F, D, names[2], bias) end
+
 -- names = { gate, up, down }
-function swiglu(x, D, F, names, act)
-  local gate, up = linear(x, D, F, names[1]), linear(x, D, F, names[2])
-  return linear((act or silu)(gate) * up, F, D, names[3])
+function swiglu(x, D, F, names, act, bias)
+  local gate, up = linear(x, D, F, names[1], bias), linear(x, D, F, names[2], bias)
+  return linear((act or silu)(gate) * up, F, D, names[3], bias)
 end
 
 -- depthwise over time, newest tap last; `bias` adds name.bias
@@ -334,7 +338,6 @@ function causal_conv(x, T, taps, name, bias)
   return bias and y + weight(name .. ".bias", { C }) or y
 end
 
--- x one step earlier, mixed with x
 -- into heads, through a short convolution and silu: name_proj.weight and name_conv1d.weight [H*K, 1, taps]
 function conv_heads(x, T, from, H, K, taps, name)
   local all, W, one = axis(tostring(H) .. "*" .. tostring(K), size(H) * size(K)), axis("tap", taps), axis("one", 1)
@@ -342,12 +345,32 @@ function conv_heads(x, T, from, H, K, taps, name)
   return silu(dot(y, weight(name .. "_conv1d.weight", { all, one, W }):at(one, 0), W)):split(all, { H, K })
 end
 
-function token_shift(x, T, mix) return x + (shift(x, T, 1) - x) * mix end
+-- x mixed with x one step earlier
+function token_shift(x, T, mix) return lerp(x, shift(x, T, 1), mix) end
 
 -- The linear-attention scan that many mixers are: S = decay * S + k v', o = S' q. decay is over any of the axes of S (or a number).
 function gated_scan(q, k, v, decay, T, K, S0)
   local o, last = scan(T, { S = S0 }, function(s)
     local S = decay * s.S + k * v
+    return dot(q, S, K), { S = S }
+  end)
+  return o, last.S
+end
+
+-- The same read before the write, with a bonus for the current step: o = (S + bonus * k v')' q, S = decay * S + k v'.
+function bonus_scan(q, k, v, decay, bonus, T, K, S0)
+  local o, last = scan(T, { S = S0 }, function(s)
+    local kv = k * v
+    return dot(s.S + bonus * kv, q, K), { S = decay * s.S + kv }
+  end)
+  return o, last.S
+end
+
+-- The delta rule: R = decay * S, S = R + k (beta * (v - R' k))', o = S' q: what is stored at k gives way to v, by a share of beta.
+function delta_scan(q, k, v, beta, decay, T, K, S0)
+  local o, last = scan(T, { S = S0 }, function(s)
+    local R = decay * s.S
+    local S = R + k * (beta * (v - dot(R, k, K)))
     return dot(q, S, K), { S = S }
   end)
   return o, last.S
@@ -366,6 +389,29 @@ function random_normal(seed, i)
 end
 
 -- Language models ------------------------------------------------------------------------------------------------
+
+-- Tokens to logits around layers(x), over (T, D) like the embeddings x, and a last norm(x, name). names = { embeddings, norm, head }: one
+-- tensor serves as embeddings and head if c.tied.
+function language_model(T, D, c, names, norm, layers)
+  local V = axis("vocab", c.vocab)
+  local embed = weight(names[1] .. ".weight", { V, D })
+  local x = layers(gather(embed, input("tokens", { T }, int), V))
+  local head = c.tied and embed or weight(names[3] .. ".weight", { V, D })
+  return { logits = dot(norm(x, names[2]), head, D):as { T, V } }
+end
+
+-- Layers on a stream: layer i of n, in scope path.i, adds the parts in turn, x = x + f(norm(x, name), i); each is { name, scope, f }.
+function residual_layers(x, n, path, norm, parts)
+  for i = 0, n - 1 do
+    scope(path, i, function()
+      for _, part in ipairs(parts) do
+        local y = norm(x, part[1])
+        scope(part[2], function() x = x + part[3](y, i) end)
+      end
+    end)
+  end
+  return x
+end
 
 -- of several kinds the one of layer i in a pattern, as in "mamba mamba attention", is called; the pattern begins anew when it ends
 local function kind(kinds, pattern, i)
@@ -396,23 +442,17 @@ function decoder(m)
   end
   m.config, m.keys, m.tokenizer, m.context = config, keys, m.tokenizer or { kind = "file" }, config.context and "context" or "positions"
   function m.build(c)
-    local T, V, D, F = axis "T", axis("vocab", c.vocab), axis("D", c.dim), c.hidden > 0 and axis("F", c.hidden)
-    local embed = weight("model.embeddings.weight", { V, D })
-    local x = gather(embed, input("tokens", { T }, int), V)
-    if c.positions > 0 then x = x + embedding(pos(T), axis("positions", c.positions), D, "model.positions") end
-    local shared = m.shared and scope("model", function() return m.shared(c) end)
-    for i = 0, c.layers - 1 do
-      scope("model.layers", i, function()
-        local n = rmsnorm(x, D, "attn_norm", c.eps)
-        x = x + scope("attn", function() return m.mixer(n, T, D, c, i, shared) end)
-        if F then
-          n = rmsnorm(x, D, "mlp_norm", c.eps)
-          x = x + scope("mlp", function() return swiglu(n, D, F, { "gate_proj", "up_proj", "down_proj" }) end)
-        end
-      end)
-    end
-    local head = c.tied and embed or weight("lm_head.weight", { V, D })
-    return { logits = dot(rmsnorm(x, D, "model.norm", c.eps), head, D):as { T, V } }
+    local T, D = axis "T", axis("D", c.dim)
+    local function norm(x, name) return rmsnorm(x, D, name, c.eps) end
+    return language_model(T, D, c, { "model.embeddings", "model.norm", "lm_head" }, norm, function(x)
+      if c.positions > 0 then x = x + embedding(pos(T), axis("positions", c.positions), D, "model.positions") end
+      local shared = m.shared and scope("model", function() return m.shared(c) end)
+      local parts = { { "attn_norm", "attn", function(n, i) return m.mixer(n, T, D, c, i, shared) end } }
+      if c.hidden > 0 then
+        parts[2] = { "mlp_norm", "mlp", function(n) return swiglu(n, D, axis("F", c.hidden), { "gate_proj", "up_proj", "down_proj" }) end }
+      end
+      return residual_layers(x, c.layers, "model.layers", norm, parts)
+    end)
   end
   m.tests = m.tests or {}
   if m.by_hand then m.tests.small = decoder_test(m.by_hand, m.small) end
@@ -443,6 +483,7 @@ end
 -- the same in plain numbers: x(t, i) is a function of position and channel, w(i, j) a weight
 plain = {}
 function plain.sigmoid(x) return 1 / (1 + math.exp(-x)) end
+function plain.tanh(x) return 1 - 2 / (math.exp(2 * x) + 1) end
 function plain.silu(x) return x / (1 + math.exp(-x)) end
 function plain.softplus(x) return math.log(1 + math.exp(x)) end
 function plain.gelu_tanh(x) return x * plain.sigmoid(2 * (2 / math.pi) ^ 0.5 * (x + 0.044715 * x ^ 3)) end
@@ -463,6 +504,8 @@ function plain.layernorm(x, n, w, b, eps)      -- over groups of n channels; w a
   local size = memo(function(t, g) return total(n, function(i) return (x(t, g * n + i) - mean(t, g)) ^ 2 end) / n + eps end)
   return memo(function(t, i) return (x(t, i) - mean(t, i // n)) * size(t, i // n) ^ -0.5 * w(i) + b(i) end)
 end
+function plain.plus(x, y) return memo(function(t, i) return x(t, i) + y(t, i) end) end
+function plain.before(x, t, i) return t > 0 and x(t - 1, i) or 0 end      -- one step earlier
 function plain.conv(x, taps, w, b)             -- causal and depthwise, newest tap last
   return memo(function(t, i)
     return total(taps, function(j) return t - taps + 1 + j < 0 and 0 or w(i, j) * x(t - taps + 1 + j, i) end) + (b and b(i) or 0)
@@ -478,18 +521,17 @@ function decoder_test(mixer, config, more)
   local function expect(x)
     local c, w, h = x.config, x.weight, nil
     local function norm(y, name) return plain.rmsnorm(y, c.dim, w[name .. ".weight"], c.eps) end
-    local function plus(a, b) return memo(function(t, d) return a(t, d) + b(t, d) end) end
     h = function(t, d)
       return w["model.embeddings.weight"](x.tokens(t), d) + (c.positions > 0 and w["model.positions.weight"](t, d) or 0)
     end
     for i = 0, c.layers - 1 do
       local layer = "model.layers." .. i .. "."
-      h = plus(h, mixer(norm(h, layer .. "attn_norm"), function(name) return w[layer .. "attn." .. name] end, c, i, x))
+      h = plain.plus(h, mixer(norm(h, layer .. "attn_norm"), function(name) return w[layer .. "attn." .. name] end, c, i, x))
       if c.hidden > 0 then
         local n = norm(h, layer .. "mlp_norm")
         local gate, up = plain.linear(n, c.dim, w[layer .. "mlp.gate_proj.weight"]), plain.linear(n, c.dim, w[layer .. "mlp.up_proj.weight"])
         local function both(t, f) return plain.silu(gate(t, f)) * up(t, f) end
-        h = plus(h, plain.linear(both, c.hidden, w[layer .. "mlp.down_proj.weight"]))
+        h = plain.plus(h, plain.linear(both, c.hidden, w[layer .. "mlp.down_proj.weight"]))
       end
     end
     return { logits = plain.linear(norm(h, "model.norm"), c.dim, w["lm_head.weight"]) }

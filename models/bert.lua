@@ -63,8 +63,7 @@ return model {
         local function heads(name, k) return linear(x, D, D, "attention.self." .. name, true):split(D, { H, k }) end
         local o = attention(heads("query", K), heads("key", K), heads("value", Kv), T, K, nil, { bias = given "mask" and real })
         x = layernorm(x + linear(o:merge({ H, Kv }, D), D, D, "attention.output.dense", true), D, "attention.output.LayerNorm", c.eps)
-        local f = linear(act(linear(x, D, F, "intermediate.dense", true)), F, D, "output.dense", true)
-        x = layernorm(x + f, D, "output.LayerNorm", c.eps)
+        x = layernorm(x + mlp(x, D, F, { "intermediate.dense", "output.dense" }, act, true), D, "output.LayerNorm", c.eps)
       end)
     end
     local out = { hidden = x:as { T, D } }

@@ -10,10 +10,7 @@ return decoder {
     local q, k, v = conv_heads(x, T, D, H, K, c.conv, "q"), conv_heads(x, T, D, H, K, c.conv, "k"), conv_heads(x, T, D, H, V, c.conv, "v")
     local beta = sigmoid(linear(x, D, H, "b_proj")) * (c.negative_eigenvalues and 2 or 1)
     q, k = unit(q, K) * size(K) ^ -0.5, unit(k, K)
-    local o = scan(T, { S = zeros { H, K, V } }, function(s)
-      local S = s.S + k * (beta * (v - dot(s.S, k, K)))
-      return dot(q, S, K), { S = S }
-    end)
+    local o = delta_scan(q, k, v, beta, 1, T, K, zeros { H, K, V })
     return from_heads(rmsnorm(o, V, "o_norm", c.eps), H, V, D, "o_proj")
   end,
   small = { heads = 2, conv = 2, negative_eigenvalues = true },

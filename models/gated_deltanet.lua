@@ -10,11 +10,7 @@ return decoder {
     local beta = sigmoid(linear(x, D, H, "b_proj"))
     local g = -exp(weight("A_log", { H })) * softplus(linear(x, D, H, "a_proj") + weight("dt_bias", { H }))
     q, k = unit(q, K) * size(K) ^ -0.5, unit(k, K)
-    local o = scan(T, { S = zeros { H, K, V } }, function(s)
-      local R = exp(g) * s.S
-      local S = R + k * (beta * (v - dot(R, k, K)))
-      return dot(q, S, K), { S = S }
-    end)
+    local o = delta_scan(q, k, v, beta, exp(g), T, K, zeros { H, K, V })
     return from_heads(rmsnorm(o, V, "o_norm", c.eps) * silu(to_heads(x, D, H, V, "g_proj")), H, V, D, "o_proj")
   end,
   small = { heads = 2, conv = 2, expand_v = 1.0 },

@@ -30,25 +30,23 @@ return model {
   tokenizer = { kind = "file" },
   context = "context",
   build = function(c)
-    local T, Vo, D, C = axis "T", axis("vocab", c.vocab), axis("D", c.dim), axis("context", c.context)
+    local T, D, C = axis "T", axis("D", c.dim), axis("context", c.context)
     local H, K, F = axis("H", c.heads), axis("K", c.dim // c.heads), axis("F", c.hidden)
     local QKV, three = axis("QKV", 3 * c.dim), axis("q,k,v", 3)
     local act = activation(c.act)
-    local embed = weight("wte.weight", { Vo, D })
-    local x = gather(embed, input("tokens", { T }, int), Vo) + gather(weight("wpe.weight", { C, D }), pos(T), C)
-    for i = 0, c.layers - 1 do
-      scope("h", i, function()
-        local qkv = conv1d(layernorm(x, D, "ln_1", c.eps), D, QKV, "attn.c_attn"):split(QKV, { three, H, K })
-        local q, k, v = qkv:at(three, 0), qkv:at(three, 1), qkv:at(three, 2)
-        local scale = (c.scale and size(K) ^ -0.5 or 1) / (c.scale_by_layer and i + 1 or 1)
-        local o = attention(q, k, v:over(K, axis("Kv", size(K))), T, K, causal, { scale = scale })
-        x = x + conv1d(o:merge({ H, axis "Kv" }, D), D, D, "attn.c_proj")
-        local n = layernorm(x, D, "ln_2", c.eps)
-        x = x + conv1d(act(conv1d(n, D, F, "mlp.c_fc")), F, D, "mlp.c_proj")
-      end)
+    local function norm(x, name) return layernorm(x, D, name, c.eps) end
+    local function attend(n, i)
+      local qkv = conv1d(n, D, QKV, "c_attn"):split(QKV, { three, H, K })
+      local q, k, v = qkv:at(three, 0), qkv:at(three, 1), qkv:at(three, 2)
+      local scale = (c.scale and size(K) ^ -0.5 or 1) / (c.scale_by_layer and i + 1 or 1)
+      local o = attention(q, k, v:over(K, axis("Kv", size(K))), T, K, causal, { scale = scale })
+      return conv1d(o:merge({ H, axis "Kv" }, D), D, D, "c_proj")
     end
-    local head = c.tied and embed or weight("lm_head.weight", { Vo, D })
-    return { logits = dot(layernorm(x, D, "ln_f", c.eps), head, D):as { T, Vo } }
+    local function feed(n) return conv1d(act(conv1d(n, D, F, "c_fc")), F, D, "c_proj") end
+    return language_model(T, D, c, { "wte", "ln_f", "lm_head" }, norm, function(x)
+      x = x + embedding(pos(T), C, D, "wpe")
+      return residual_layers(x, c.layers, "h", norm, { { "ln_1", "attn", attend }, { "ln_2", "mlp", feed } })
+    end)
   end,
   tests = {
     -- two positions with the same token and equal position rows: attention averages equal values, so both rows are the one-token result

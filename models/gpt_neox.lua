@@ -34,7 +34,7 @@ return model {
         local n = layernorm(x, D, "input_layernorm", c.eps)
         scope("attention", function() x = x + attend(n) end)
         n = layernorm(c.parallel and before or x, D, "post_attention_layernorm", c.eps)
-        scope("mlp", function() x = x + linear(act(linear(n, D, F, "dense_h_to_4h", true)), F, D, "dense_4h_to_h", true) end)
+        scope("mlp", function() x = x + mlp(n, D, F, { "dense_h_to_4h", "dense_4h_to_h" }, act, true) end)
       end)
     end
     local head = c.tied and embed or weight("embed_out.weight", { Vo, D })

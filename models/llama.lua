@@ -18,23 +18,15 @@ return model {
   tokenizer = { kind = "file", start = 1 },
   context = "context",
   build = function(c)
-    local T, Vo, D, F = axis "T", axis("vocab", c.vocab), axis("D", c.dim), axis("F", c.hidden)
+    local T, D, F = axis "T", axis("D", c.dim), axis("F", c.hidden)
     local act = activation(c.act)
-    local embed = weight("model.embed_tokens.weight", { Vo, D })
-    local x = gather(embed, input("tokens", { T }, int), Vo)
-    for i = 0, c.layers - 1 do
-      scope("model.layers", i, function()
-        local n = rmsnorm(x, D, "input_layernorm", c.eps)
-        scope("self_attn", function() x = x + shared_heads_attention(n, T, D, c, layer_mask(c, i)) end)
-        n = rmsnorm(x, D, "post_attention_layernorm", c.eps)
-        scope("mlp", function()
-          local gate, up = linear(n, D, F, "gate_proj", c.mlp_bias), linear(n, D, F, "up_proj", c.mlp_bias)
-          x = x + linear(act(gate) * up, F, D, "down_proj", c.mlp_bias)
-        end)
-      end)
-    end
-    local head = c.tied and embed or weight("lm_head.weight", { Vo, D })
-    return { logits = dot(rmsnorm(x, D, "model.norm", c.eps), head, D):as { T, Vo } }
+    local function norm(x, name) return rmsnorm(x, D, name, c.eps) end
+    local function attend(n, i) return shared_heads_attention(n, T, D, c, layer_mask(c, i)) end
+    local function feed(n) return swiglu(n, D, F, { "gate_proj", "up_proj", "down_proj" }, act, c.mlp_bias) end
+    local parts = { { "input_layernorm", "self_attn", attend }, { "post_attention_layernorm", "mlp", feed } }
+    return language_model(T, D, c, { "model.embed_tokens", "model.norm", "lm_head" }, norm, function(x)
+      return residual_layers(x, c.layers, "model.layers", norm, parts)
+    end)
   end,
   tests = {
     -- one position attends to itself alone: attention passes v through, rotation does nothing

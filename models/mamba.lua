@@ -16,7 +16,7 @@ return model {
   tokenizer = { kind = "file" },
   build = function(c)
     local rank = c.rank == "auto" and -(-c.dim // 16) or c.rank
-    local T, Vo, E, D, E2 = axis "T", axis("vocab", c.vocab), axis("E", c.dim), axis("D", c.hidden), axis("2D", 2 * c.hidden)
+    local T, E, D, E2 = axis "T", axis("E", c.dim), axis("D", c.hidden), axis("2D", 2 * c.hidden)
     local N, R, X = axis("N", c.state), axis("R", rank), axis("X", rank + 2 * c.state)
     local act, zero = activation(c.act), zeros { D, N }
     local function steer(x, from, a)
@@ -36,16 +36,10 @@ return model {
       end)
       return linear((y + weight("D", { D }) * x) * silu(z), D, E, "out_proj", c.use_bias)
     end
-    local embed = weight("backbone.embeddings.weight", { Vo, E })
-    local x = gather(embed, input("tokens", { T }, int), Vo)
-    for i = 0, c.layers - 1 do
-      scope("backbone.layers", i, function()
-        local n = rmsnorm(x, E, "norm", c.eps)
-        scope("mixer", function() x = x + mix(n) end)
-      end)
-    end
-    local head = c.tied and embed or weight("lm_head.weight", { Vo, E })
-    return { logits = dot(rmsnorm(x, E, "backbone.norm_f", c.eps), head, E):as { T, Vo } }
+    local function norm(x, name) return rmsnorm(x, E, name, c.eps) end
+    return language_model(T, E, c, { "backbone.embeddings", "backbone.norm_f", "lm_head" }, norm, function(x)
+      return residual_layers(x, c.layers, "backbone.layers", norm, { { "norm", "mixer", mix } })
+    end)
   end,
   tests = {
     small = {

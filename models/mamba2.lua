@@ -13,7 +13,7 @@ return model {
   tokenizer = { kind = "file" },
   build = function(c)
     local inner, bc = c.heads * c.head_dim, c.groups * c.state
-    local T, Vo, E, D, X = axis "T", axis("vocab", c.vocab), axis("E", c.dim), axis("D", inner), axis("X", inner + 2 * bc)
+    local T, E, D, X = axis "T", axis("E", c.dim), axis("D", inner), axis("X", inner + 2 * bc)
     local P, GK, K = axis("P", 2 * inner + 2 * bc + c.heads), axis("GK", bc), axis("K", c.state)
     local H, G, R, V, Dg = axis("H", c.heads), axis("G", c.groups), axis("R", c.heads // c.groups), axis("V", c.head_dim), axis("D/groups", inner // c.groups)
     local act, zero = activation(c.act), zeros { G, R, V, K }
@@ -36,16 +36,10 @@ return model {
       y = rms(y:split(D, { G, Dg }), Dg, c.eps):merge({ G, Dg }, D) * weight("norm.weight", { D })
       return linear(y, D, E, "out_proj", c.use_bias)
     end
-    local embed = weight("backbone.embeddings.weight", { Vo, E })
-    local x = gather(embed, input("tokens", { T }, int), Vo)
-    for i = 0, c.layers - 1 do
-      scope("backbone.layers", i, function()
-        local n = rmsnorm(x, E, "norm", c.eps)
-        scope("mixer", function() x = x + mix(n) end)
-      end)
-    end
-    local head = c.tied and embed or weight("lm_head.weight", { Vo, E })
-    return { logits = dot(rmsnorm(x, E, "backbone.norm_f", c.eps), head, E):as { T, Vo } }
+    local function norm(x, name) return rmsnorm(x, E, name, c.eps) end
+    return language_model(T, E, c, { "backbone.embeddings", "backbone.norm_f", "lm_head" }, norm, function(x)
+      return residual_layers(x, c.layers, "backbone.layers", norm, { { "norm", "mixer", mix } })
+    end)
   end,
   tests = {
     small = {

@@ -30,7 +30,7 @@ return model {
   tokenizer = { kind = "file", start = 1 },
   context = "context",
   build = function(c)
-    local T, Vo, D, F, E, X = axis "T", axis("vocab", c.vocab), axis("D", c.dim), axis("F", c.hidden), axis("E", c.experts), axis("X", c.expert_hidden)
+    local T, D, F, E, X = axis "T", axis("D", c.dim), axis("F", c.hidden), axis("E", c.experts), axis("X", c.expert_hidden)
     local act, parts = activation(c.act), { "gate_proj", "up_proj", "down_proj" }
     local function plain_layer(i)
       for _, k in ipairs(c.plain_layers) do if k == i then return true end end
@@ -49,23 +49,23 @@ return model {
       local S, one = axis("S", c.shared_hidden), axis("one", 1)
       return sigmoid(linear(n, D, one, "shared_expert_gate"):at(one, 0)) * scope("shared_expert", function() return swiglu(n, D, S, parts, act) end)
     end
-    local embed = weight("model.embed_tokens.weight", { Vo, D })
-    local x = gather(embed, input("tokens", { T }, int), Vo)
-    for i = 0, c.layers - 1 do
-      scope("model.layers", i, function()
-        local n = rmsnorm(x, D, "input_layernorm", c.eps)
-        scope("self_attn", function() x = x + shared_heads_attention(n, T, D, c, layer_mask(c, i)) end)
-        n = rmsnorm(x, D, "post_attention_layernorm", c.eps)
-        if plain_layer(i) then
-          scope("mlp", function() x = x + swiglu(n, D, F, parts, act) end)
-        else
-          scope("block_sparse_moe", function() x = x + moe(n) end)
-          if c.shared_hidden > 0 then scope("mlp", function() x = x + always(n) end) end
-        end
-      end)
-    end
-    local head = c.tied and embed or weight("lm_head.weight", { Vo, D })
-    return { logits = dot(rmsnorm(x, D, "model.norm", c.eps), head, D):as { T, Vo } }
+    local function norm(x, name) return rmsnorm(x, D, name, c.eps) end
+    return language_model(T, D, c, { "model.embed_tokens", "model.norm", "lm_head" }, norm, function(x)
+      for i = 0, c.layers - 1 do
+        scope("model.layers", i, function()
+          local n = norm(x, "input_layernorm")
+          scope("self_attn", function() x = x + shared_heads_attention(n, T, D, c, layer_mask(c, i)) end)
+          n = norm(x, "post_attention_layernorm")
+          if plain_layer(i) then
+            scope("mlp", function() x = x + swiglu(n, D, F, parts, act) end)
+          else
+            scope("block_sparse_moe", function() x = x + moe(n) end)
+            if c.shared_hidden > 0 then scope("mlp", function() x = x + always(n) end) end
+          end
+        end)
+      end
+      return x
+    end)
   end,
   tests = {
     -- one position attends to itself alone, so attention passes v through; two of three experts are chosen, and one serves everyone

@@ -28,10 +28,7 @@ return model {
   build = function(c)
     local T, Vo, E, D, F = axis "T", axis("vocab", c.vocab), axis("E", c.dim), axis("D", c.inner), axis("F", c.hidden)
     local zero, least = zeros { D }, full({ D }, -1e38)
-    local function mixed(x, name)                                            -- with the position before
-      local before = shift(x, T, 1)
-      return before + (x - before) * weight(name, { E })
-    end
+    local function mixed(x, name) return lerp(shift(x, T, 1), x, weight(name, { E })) end
     local function attend(x)
       local r = sigmoid(linear(mixed(x, "time_mix_r"), E, D, "receptance"))
       local k, v = linear(mixed(x, "time_mix_k"), E, D, "key"), linear(mixed(x, "time_mix_v"), E, D, "value")
@@ -49,7 +46,7 @@ return model {
     end
     local function feed(x)
       local r = sigmoid(linear(mixed(x, "time_mix_r"), E, E, "receptance"))
-      return r * linear(relu2(linear(mixed(x, "time_mix_k"), E, F, "key")), F, E, "value")
+      return r * mlp(mixed(x, "time_mix_k"), E, F, { "key", "value" }, relu2)
     end
     local embed = weight("emb.weight", { Vo, E })
     local x = layernorm(gather(embed, input("tokens", { T }, int), Vo), E, "blocks.0.ln0", c.eps)
@@ -73,8 +70,7 @@ return model {
       expect = function(x)
         local function w(name) return x.weight["blocks.0." .. name] end
         local function norm(y, name) return plain.layernorm(y, 2, x.weight[name .. ".weight"], x.weight[name .. ".bias"], 0.01) end
-        local function plus(a, b) return memo(function(t, d) return a(t, d) + b(t, d) end) end
-        local function before(y, t, d) return t > 0 and y(t - 1, d) or 0 end
+        local plus, before = plain.plus, plain.before
         local function mixed(y, name, n, map)
           local function m(t, d) return w(name)(d) * y(t, d) + (1 - w(name)(d)) * before(y, t, d) end
           return plain.linear(m, n, w(map .. ".weight"))

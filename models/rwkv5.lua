@@ -12,40 +12,28 @@ return model {
   serves = { { has = { "blocks.0.att.time_mix_k", "blocks.0.att.ln_x.weight" } } },
   tokenizer = { kind = "file" },
   build = function(c)
-    local T, Vo, E, D, F = axis "T", axis("vocab", c.vocab), axis("E", c.dim), axis("D", c.inner), axis("F", c.hidden)
+    local T, E, D, F = axis "T", axis("E", c.dim), axis("D", c.inner), axis("F", c.hidden)
     local H, K, V = axis("H", c.heads), axis("K", c.inner // c.heads), axis("V", c.inner // c.heads)
-    local raw, zero = c.checkpoint_format ~= "ggmf", zeros { H, K, V }
-    local function mixed(x, name)                                            -- with the position before
-      local before = shift(x, T, 1)
-      return before + (x - before) * weight(name, { E })
-    end
+    local raw = c.checkpoint_format ~= "ggmf"
+    local function mixed(x, name) return lerp(shift(x, T, 1), x, weight(name, { E })) end
     local function attend(x)
       local function map(letter, name) return linear(mixed(x, "time_mix_" .. letter), E, D, name) end
       local r, k, v = map("r", "receptance"):split(D, { H, K }), map("k", "key"):split(D, { H, K }), map("v", "value"):split(D, { H, V })
       local w = weight("time_decay", c.gated and { H, K } or { H })
       local u = c.gated and weight("time_faaaa", { H, K }) or weight("time_first", { H })
       if raw then w, u = exp(-exp(w)), c.gated and u or exp(u) end
-      local o = scan(T, { S = zero }, function(s)
-        local kv = k * v
-        return dot(s.S + u * kv, r, K), { S = w * s.S + kv }
-      end)
+      local o = bonus_scan(r, k, v, w, u, T, K, zeros { H, K, V })
       o = groupnorm(o, H, V, D, "ln_x", c.head_eps)
       return linear(c.gated and o * silu(map("g", "gate")) or o, D, E, "output")
     end
     local function feed(x)
       local r = sigmoid(linear(mixed(x, "time_mix_r"), E, E, "receptance"))
-      return r * linear(relu2(linear(mixed(x, "time_mix_k"), E, F, "key")), F, E, "value")
+      return r * mlp(mixed(x, "time_mix_k"), E, F, { "key", "value" }, relu2)
     end
-    local x = layernorm(gather(weight("emb.weight", { Vo, E }), input("tokens", { T }, int), Vo), E, "blocks.0.ln0", c.eps)
-    for i = 0, c.layers - 1 do
-      scope("blocks", i, function()
-        local n = layernorm(x, E, "ln1", c.eps)
-        scope("att", function() x = x + attend(n) end)
-        n = layernorm(x, E, "ln2", c.eps)
-        scope("ffn", function() x = x + feed(n) end)
-      end)
-    end
-    return { logits = linear(layernorm(x, E, "ln_out", c.eps), E, Vo, "head"):as { T, Vo } }
+    local function norm(x, name) return layernorm(x, E, name, c.eps) end
+    return language_model(T, E, c, { "emb", "ln_out", "head" }, norm, function(x)
+      return residual_layers(norm(x, "blocks.0.ln0"), c.layers, "blocks", norm, { { "ln1", "att", attend }, { "ln2", "ffn", feed } })
+    end)
   end,
   tests = {
     small = {
@@ -54,8 +42,7 @@ return model {
       expect = function(x)
         local function w(name) return x.weight["blocks.0." .. name] end
         local function norm(y, name) return plain.layernorm(y, 4, x.weight[name .. ".weight"], x.weight[name .. ".bias"], 0.01) end
-        local function plus(a, b) return memo(function(t, d) return a(t, d) + b(t, d) end) end
-        local function before(y, t, d) return t > 0 and y(t - 1, d) or 0 end
+        local plus, before = plain.plus, plain.before
         local function mixed(y, name, n, map)
           local function m(t, d) return w(name)(d) * y(t, d) + (1 - w(name)(d)) * before(y, t, d) end
           return plain.linear(m, n, w(map .. ".weight"))

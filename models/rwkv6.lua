@@ -13,41 +13,29 @@ return model {
   serves = { { has = { "blocks.0.att.time_maa_x" } } },
   tokenizer = { kind = "file" },
   build = function(c)
-    local T, Vo, E, D, F = axis "T", axis("vocab", c.vocab), axis("E", c.dim), axis("D", c.inner), axis("F", c.hidden)
+    local T, E, D, F = axis "T", axis("E", c.dim), axis("D", c.inner), axis("F", c.hidden)
     local H, K, V = axis("H", c.heads), axis("K", c.inner // c.heads), axis("V", c.inner // c.heads)
     local five, R, R5, Rd = axis("w,k,v,r,g", 5), axis("R", c.mix_rank), axis("5R", 5 * c.mix_rank), axis("Rd", c.decay_rank)
-    local zero = zeros { H, K, V }
     local function attend(x)
-      local back = shift(x, T, 1) - x
-      local m = tanh(dot(x + back * weight("time_maa_x", { E }), weight("time_maa_w1", { R5, E }), E)):split(R5, { five, R })
+      local m = tanh(dot(token_shift(x, T, weight("time_maa_x", { E })), weight("time_maa_w1", { R5, E }), E)):split(R5, { five, R })
       local more = dot(m, weight("time_maa_w2", { five, E, R }), R)
-      local function mixed(i, letter) return x + back * (more:at(five, i) + weight("time_maa_" .. letter, { E })) end
+      local function mixed(i, letter) return token_shift(x, T, more:at(five, i) + weight("time_maa_" .. letter, { E })) end
       local lora = dot(tanh(dot(mixed(0, "w"), weight("time_decay_w1", { Rd, E }), E)), weight("time_decay_w2", { D, Rd }), Rd)
       local w = exp(-exp(lora:split(D, { H, K }) + weight("time_decay", { H, K })))
       local k, v = linear(mixed(1, "k"), E, D, "key"):split(D, { H, K }), linear(mixed(2, "v"), E, D, "value"):split(D, { H, V })
       local r, g = linear(mixed(3, "r"), E, D, "receptance"):split(D, { H, K }), silu(linear(mixed(4, "g"), E, D, "gate"))
       local u = weight("time_faaaa", { H, K })
-      local o = scan(T, { S = zero }, function(s)
-        local kv = k * v
-        return dot(s.S + u * kv, r, K), { S = w * s.S + kv }
-      end)
+      local o = bonus_scan(r, k, v, w, u, T, K, zeros { H, K, V })
       return linear(groupnorm(o, H, V, D, "ln_x", c.head_eps) * g, D, E, "output")
     end
     local function feed(x)
-      local back = shift(x, T, 1) - x
-      local r = sigmoid(linear(x + back * weight("time_maa_r", { E }), E, E, "receptance"))
-      return r * linear(relu2(linear(x + back * weight("time_maa_k", { E }), E, F, "key")), F, E, "value")
+      local function mixed(letter) return token_shift(x, T, weight("time_maa_" .. letter, { E })) end
+      return sigmoid(linear(mixed "r", E, E, "receptance")) * mlp(mixed "k", E, F, { "key", "value" }, relu2)
     end
-    local x = layernorm(gather(weight("emb.weight", { Vo, E }), input("tokens", { T }, int), Vo), E, "blocks.0.ln0", c.eps)
-    for i = 0, c.layers - 1 do
-      scope("blocks", i, function()
-        local n = layernorm(x, E, "ln1", c.eps)
-        scope("att", function() x = x + attend(n) end)
-        n = layernorm(x, E, "ln2", c.eps)
-        scope("ffn", function() x = x + feed(n) end)
-      end)
-    end
-    return { logits = linear(layernorm(x, E, "ln_out", c.eps), E, Vo, "head"):as { T, Vo } }
+    local function norm(x, name) return layernorm(x, E, name, c.eps) end
+    return language_model(T, E, c, { "emb", "ln_out", "head" }, norm, function(x)
+      return residual_layers(norm(x, "blocks.0.ln0"), c.layers, "blocks", norm, { { "ln1", "att", attend }, { "ln2", "ffn", feed } })
+    end)
   end,
   tests = {
     small = {
@@ -56,9 +44,7 @@ return model {
       expect = function(x)
         local function w(name) return x.weight["blocks.0." .. name] end
         local function norm(y, name) return plain.layernorm(y, 4, x.weight[name .. ".weight"], x.weight[name .. ".bias"], 0.01) end
-        local function plus(a, b) return memo(function(t, d) return a(t, d) + b(t, d) end) end
-        local function before(y, t, d) return t > 0 and y(t - 1, d) or 0 end
-        local function tanh(a) return 1 - 2 / (math.exp(2 * a) + 1) end
+        local plus, before = plain.plus, plain.before
         local function back(y, t, d) return before(y, t, d) - y(t, d) end
         local function mapped(y, how, name)
           return plain.linear(function(t, d) return y(t, d) + back(y, t, d) * how(t, d) end, 4, w(name))
@@ -68,12 +54,12 @@ return model {
         local n = norm(e, "blocks.0.ln1")
         local low = mapped(n, always "att.time_maa_x", "att.time_maa_w1")
         local function part(i, letter, name)
-          local function how(t, d) return tanh(low(t, i)) * w "att.time_maa_w2"(i, d, 0) + w("att.time_maa_" .. letter)(d) end
+          local function how(t, d) return plain.tanh(low(t, i)) * w "att.time_maa_w2"(i, d, 0) + w("att.time_maa_" .. letter)(d) end
           return mapped(n, how, name)
         end
         local wl, k, v = part(0, "w", "att.time_decay_w1"), part(1, "k", "att.key.weight"), part(2, "v", "att.value.weight")
         local r, g = part(3, "r", "att.receptance.weight"), part(4, "g", "att.gate.weight")
-        local function decay(t, d) return math.exp(-math.exp(tanh(wl(t, 0)) * w "att.time_decay_w2"(d, 0) + w "att.time_decay"(d // 2, d % 2))) end
+        local function decay(t, d) return math.exp(-math.exp(plain.tanh(wl(t, 0)) * w "att.time_decay_w2"(d, 0) + w "att.time_decay"(d // 2, d % 2))) end
         local S
         S = memo(function(t, i, d) return t < 0 and 0 or decay(t, i) * S(t - 1, i, d) + k(t, i) * v(t, d) end)
         local function o(t, d)

@@ -10,7 +10,7 @@ return model {
   serves = { { has = { "blocks.0.att.r_k" } } },
   tokenizer = { kind = "file" },
   build = function(c)
-    local T, Vo, D, F = axis "T", axis("vocab", c.vocab), axis("D", c.dim), axis("F", c.hidden)
+    local T, D, F = axis "T", axis("D", c.dim), axis("F", c.hidden)
     local H, K, V, six = axis("H", c.heads), axis("K", c.dim // c.heads), axis("V", c.dim // c.heads), axis("r,w,k,v,a,g", 6)
     local zero, first = zeros { H, K, V }, nil
     local function lora(x, letter, act)                                      -- through few channels and back
@@ -20,8 +20,8 @@ return model {
     local function same(x) return x end
     local function heads(x) return x:split(D, { H, K }) end
     local function attend(x)
-      local back, mix = shift(x, T, 1) - x, weight("x_rwkvag", { six, D })
-      local function mixed(i) return x + back * mix:at(six, i) end
+      local mix = weight("x_rwkvag", { six, D })
+      local function mixed(i) return token_shift(x, T, mix:at(six, i)) end
       local r, k, v = linear(mixed(0), D, D, "receptance"), linear(mixed(2), D, D, "key"), linear(mixed(3), D, D, "value")
       local w = exp(-math.exp(-0.5) * sigmoid(lora(mixed(1), "w", tanh) + weight("w0", { D })))
       local a, g = sigmoid(lora(mixed(4), "a", same) + weight("a0", { D })), lora(mixed(5), "g", sigmoid)
@@ -38,19 +38,12 @@ return model {
       return linear((groupnorm(o, H, V, D, "ln_x", c.head_eps) + bonus) * g, D, D, "output")
     end
     local function feed(x)
-      local mixed = x + (shift(x, T, 1) - x) * weight("x_k", { D })
-      return linear(relu2(linear(mixed, D, F, "key")), F, D, "value")
+      return mlp(token_shift(x, T, weight("x_k", { D })), D, F, { "key", "value" }, relu2)
     end
-    local x = layernorm(gather(weight("emb.weight", { Vo, D }), input("tokens", { T }, int), Vo), D, "blocks.0.ln0", c.eps)
-    for i = 0, c.layers - 1 do
-      scope("blocks", i, function()
-        local n = layernorm(x, D, "ln1", c.eps)
-        scope("att", function() x = x + attend(n) end)
-        n = layernorm(x, D, "ln2", c.eps)
-        scope("ffn", function() x = x + feed(n) end)
-      end)
-    end
-    return { logits = linear(layernorm(x, D, "ln_out", c.eps), D, Vo, "head"):as { T, Vo } }
+    local function norm(x, name) return layernorm(x, D, name, c.eps) end
+    return language_model(T, D, c, { "emb", "ln_out", "head" }, norm, function(x)
+      return residual_layers(norm(x, "blocks.0.ln0"), c.layers, "blocks", norm, { { "ln1", "att", attend }, { "ln2", "ffn", feed } })
+    end)
   end,
   tests = {
     small = {
@@ -59,10 +52,8 @@ return model {
       expect = function(x)
         local layer, first = 0, nil
         local function w(name) return x.weight["blocks." .. layer .. "." .. name] end
-        local function tanh(a) return 1 - 2 / (math.exp(2 * a) + 1) end
         local function norm(y, name) return plain.layernorm(y, 4, x.weight[name .. ".weight"], x.weight[name .. ".bias"], 0.01) end
-        local function plus(a, b) return memo(function(t, d) return a(t, d) + b(t, d) end) end
-        local function before(y, t, d) return t > 0 and y(t - 1, d) or 0 end
+        local plus, before = plain.plus, plain.before
         local function attend(n)
           local function mixed(i)
             local m = w "att.x_rwkvag"
@@ -74,7 +65,7 @@ return model {
           end
           local function same(a) return a end
           local r, k0, v = plain.linear(mixed(0), 4, w "att.receptance.weight"), plain.linear(mixed(2), 4, w "att.key.weight"), plain.linear(mixed(3), 4, w "att.value.weight")
-          local wl, al, g, kk, ka, rk = lora(mixed(1), "w", tanh), lora(mixed(4), "a", same), lora(mixed(5), "g", plain.sigmoid), w "att.k_k", w "att.k_a", w "att.r_k"
+          local wl, al, g, kk, ka, rk = lora(mixed(1), "w", plain.tanh), lora(mixed(4), "a", same), lora(mixed(5), "g", plain.sigmoid), w "att.k_k", w "att.k_a", w "att.r_k"
           if first then
             local own, share = v, lora(mixed(3), "v", same)
             v = memo(function(t, d) return own(t, d) + (first(t, d) - own(t, d)) * plain.sigmoid(share(t, d)) end)
