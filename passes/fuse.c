@@ -235,7 +235,8 @@ void np_fuse_decide(np_fuse *u)
 
 np_fn *np_fuse_run(const np_fn *f, const np_knobs *k)
 {
-    np_fuse u = {.cx = f->cx, .f = f};
+    np_fn *trimmed = np_fuse_trim(f);
+    np_fuse u = {.cx = f->cx, .f = trimmed ? trimmed : f};
     (void)k;
     np_fuse_costs(&u);
     np_fn *sunk = np_fuse_sink(&u);
@@ -249,6 +250,7 @@ np_fn *np_fuse_run(const np_fn *f, const np_knobs *k)
     np_fuse_decide(&u);
     np_fn *now = np_fuse_build(&u);
     np_fn_free(sunk);
+    np_fn_free(trimmed);
     np_arena_free(&u.mem);
     return now;
 }

@@ -21,6 +21,8 @@ void np_fuse_decide(np_fuse *u);
 void np_fuse_costs(np_fuse *u);
 /* Is n the epilogue of a sum that nobody else reads? Then n is stored in its stead. */
 bool np_fuse_ends_sum(const int *uses, const np_node *n);
+/* ---- fuse_trim.c: scans without what they make for nobody. NULL: there is nothing of that kind. */
+np_fn *np_fuse_trim(const np_fn *f);
 /* ---- fuse_sink.c: what stands around scans goes into their bodies. NULL: nothing does. */
 np_fn *np_fuse_sink(const np_fuse *u);
 /* ---- fuse_group.c: the new function, every kept node a group. */
