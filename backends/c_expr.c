@@ -240,9 +240,9 @@ static const char *fill(np_ckernel *k, const np_node *n, const char *form, np_dt
             np_cexpr e = np_cexpr_get(k, n->arg[*p - 'a']);
             if (widen && *p == 'a')
                 np_text_add(&t, "(int64_t)%s", np_cexpr_in(k, e, NP_C_UNARY));
-            else if (*p == 'b' && e.text[0] == '-' && strcmp(form, "a + b") == 0) {
+            else if (*p == 'b' && e.text[0] == '-' && e.level == NP_C_UNARY && strcmp(form, "a + b") == 0) {
                 t.s[t.n - 2] = '-'; /* x + -1 */
-                np_text_add(&t, "%s", e.level == NP_C_UNARY ? e.text + 1 : np_cexpr_in(k, e, NP_C_UNARY));
+                np_text_add(&t, "%s", e.text + 1);
             } else
                 np_text_add(&t, "%s", np_cexpr_in(k, e, most));
         } else

@@ -260,5 +260,8 @@ bool np_affine_read(np_affine *a, const np_node *scan, uint32_t mask, const np_d
     if (a->no || !sort_axes(&r)) return false;
     for (int f = 0; f < a->nwrites; f++)
         if (!np_affine_take_apart(&r, &a->write[f])) return false;
+    for (int f = 0; f < a->nwrites; f++)
+        for (int e = 0; e < a->nreads; e++)
+            if (!a->write[f].c[e].zero) a->read[e].end = -1; /* it is known before the step ends */
     return !a->no;
 }
