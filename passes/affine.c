@@ -213,16 +213,18 @@ static bool sort_axes(np_reader *r)
     if (!a->value[0])
         strcpy(a->value, a->held), a->held[0] = 0; /* the decay runs along all that reads keep */
     bool key = strpbrk(mixed, a->key) != NULL, value = strpbrk(mixed, a->value) != NULL;
-    if (key && value)
-        return np_affine_refuse(r, r->scan, "every element of the state has its own decay"), false;
-    if (a->nstates > 1 && (key || value))
-        return np_affine_refuse(r, r->scan, "states are mixed channel by channel"), false;
+    a->picks = a->chosen;
+    a->each = key && value                       ? "every element of the state has its own decay"
+              : a->nstates > 1 && (key || value) ? "states are mixed channel by channel"
+                                                 : NULL;
+    if (a->each && a->picks) return np_affine_refuse(r, r->scan, a->each), false;
     bool one = a->nstates == 1 && np_label_is_one(a->mix[0][0]);
-    a->decay = a->nstates > 1 ? NP_DECAY_MIX
-               : one          ? NP_DECAY_NONE
-               : key          ? NP_DECAY_KEY
-               : value        ? NP_DECAY_VALUE
-                              : NP_DECAY_SCALAR;
+    a->decay = a->each          ? NP_DECAY_EACH
+               : a->nstates > 1 ? NP_DECAY_MIX
+               : one            ? NP_DECAY_NONE
+               : key            ? NP_DECAY_KEY
+               : value          ? NP_DECAY_VALUE
+                                : NP_DECAY_SCALAR;
     if (a->chosen && (key || value))
         return np_affine_refuse(r, r->scan, "what is chosen differs from channel to channel"), false;
     a->chosen |= a->nstates > 1;

@@ -35,7 +35,8 @@ typedef enum {
     NP_DECAY_SCALAR, /* the same for a whole head */
     NP_DECAY_KEY,    /* for each channel that reads sum over */
     NP_DECAY_VALUE,  /* for each channel that they keep */
-    NP_DECAY_MIX     /* several states are mixed, by numbers that are the same for a whole head */
+    NP_DECAY_MIX,    /* several states are mixed, by numbers that are the same for a whole head */
+    NP_DECAY_EACH    /* more than that: `each` says what. There are no scores */
 } np_decay;
 typedef struct np_affine {
     np_lift *lift;
@@ -51,6 +52,8 @@ typedef struct np_affine {
     char held[NP_RANK + 1];  /* kept by reads, and decays differ along it */
     char batch[NP_RANK + 1]; /* in everything: one recurrence for each index */
     np_decay decay;
+    const char *each;
+    bool picks;     /* the body chooses by a condition, or forgets a state */
     bool chosen;    /* factors of 0 may say that something is not taken: where(c, a, b) is a mix by 1 and 0 */
     const char *no; /* why not, and where */
     const np_node *where;

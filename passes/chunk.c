@@ -10,9 +10,10 @@
  * once (lift.c), before it or after it. So a scan with gates, a normaliser and a
  * matrix becomes several, each in the form that serves it.
  *
- * What stays step by step, with a note that says why: what is not affine, states
- * whose every element has its own decay (there is no score matrix worth having),
- * and everything where blocks do not pay. */
+ * What no step changes is written as a convolution (chunk_conv.c). What stays step
+ * by step, with a note that says why: what is not affine, states whose every
+ * element has its own decay (there is no score matrix worth having), and
+ * everything where blocks do not pay. */
 #include "chunk.h"
 
 #include <string.h>
@@ -114,7 +115,8 @@ static double volume(const np_affine *a, const char *letters)
 static double step_work(const np_affine *a)
 {
     double kv = volume(a, a->key) * volume(a, a->value) * volume(a, a->held);
-    return kv * (a->nreads + a->nwrites + (a->decay != NP_DECAY_NONE)) * a->nstates;
+    int mixes = a->decay == NP_DECAY_NONE ? 0 : a->decay == NP_DECAY_EACH ? a->nstates : 1;
+    return kv * (a->nreads + a->nwrites + mixes) * a->nstates;
 }
 static double chunk_work(const np_affine *a, double c)
 {
@@ -140,11 +142,17 @@ static double chunk_cost(const np_affine *a, double c)
     return chunk_work(a, c) * (a->decay == NP_DECAY_VALUE ? 4 : 1.35);
 }
 /* The chunk for this recurrence; 1: step by step, and why. */
-static int64_t choose(const work *w, const np_affine *a, const char **why)
+static int64_t choose(const work *w, const np_affine *a, bool conv, const char **why)
 {
     int64_t lo, hi, c = w->c->k->chunk;
     np_dim_range(w->lift.n, &lo, &hi);
     *why = "";
+    if (conv) {
+        int64_t most = hi < 1 ? 1 : hi;
+        if (c == 0) return *why = "a convolution would not pay", 1;
+        return c < most ? c : most;
+    }
+    if (a->each) return *why = a->each, 1;
     if (!a->key[0]) return *why = "element by element: there are no scores to block", 1;
     if (!fits(a)) return *why = "it has too many axes", 1;
     if (c == 0) {
@@ -188,6 +196,21 @@ static void note_events(const work *w, const np_affine *a, int64_t c, const char
             np_dim_str(cx, w->lift.n), w->lift.rw->b->fn->name, a->state[0]->name ? a->state[0]->name : "",
             a->nreads, a->nreads == 1 ? "" : "s", a->nwrites, a->nwrites == 1 ? "" : "s", after,
             decay_text(a->decay), guard, form, chunk_work(a, (double)tried) / step_work(a));
+}
+static void note_conv(const work *w, const np_affine *a, int64_t c, const char *why)
+{
+    np_cx *cx = w->lift.rw->b->cx;
+    int64_t lo, hi, tried = c == 1 ? 32 : c;
+    np_dim_range(w->lift.n, &lo, &hi);
+    np_str form = c == 1 ? np_str_fmt(cx, "step form (chunk 1): %s; chunks of %d would take", why, (int)tried)
+                         : np_str_fmt(cx, "a convolution in chunks of %d steps, with", (int)c);
+    np_note(cx, w->lift.scan->loc,
+            "scan over %s in @%s, state %s: %d read%s, %d write%s, the same coefficients in every step: %s "
+            "%.2g times "
+            "the multiply-adds of the step form",
+            np_dim_str(cx, w->lift.n), w->lift.rw->b->fn->name, a->state[0]->name ? a->state[0]->name : "",
+            a->nreads, a->nreads == 1 ? "" : "s", a->nwrites, a->nwrites == 1 ? "" : "s", form,
+            np_conv_work(a, (double)tried, (double)hi) / step_work(a));
 }
 static void note_step(const work *w, const np_node *state, const np_node *where, const char *why)
 {
@@ -248,8 +271,11 @@ static void do_part(work *w, int q)
     const char *why = NULL;
     int64_t c = 1;
     bool affine = np_affine_read(a, scan, w->part[q], &w->dep, rw->live);
-    if (affine) c = choose(w, a, &why);
-    if (affine && a->key[0])
+    bool conv = affine && w->c->k->chunk != 1 && np_conv_take(a);
+    if (affine) c = choose(w, a, conv, &why);
+    if (conv)
+        note_conv(w, a, c, why);
+    else if (affine && a->key[0] && !a->each)
         note_events(w, a, c, why);
     else
         note_step(w, a->state[0], affine ? NULL : a->where, affine ? why : a->no);
@@ -261,7 +287,7 @@ static void do_part(work *w, int q)
     if (!joins(w, a, c)) flush(w);
     w->size = c;
     np_blocked *r = &w->pending[w->npending++];
-    *r = (np_blocked){.a = a, .guard = np_guard_of(a->mix[0][0], c)};
+    *r = (np_blocked){.a = a, .conv = conv, .guard = np_guard_of(a->mix[0][0], c)};
     for (int i = 0, k = 0; i < w->nstates; i++)
         if (w->part[q] >> i & 1) r->start[k++] = np_rewrite_get(rw, scan->arg[w->seq + i]);
     w->pending_states |= w->part[q];

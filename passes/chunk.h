@@ -38,9 +38,15 @@ bool np_frame_ragged(const np_frames *s); /* may the last chunk have fewer steps
 typedef struct np_blocked {
     np_affine *a;
     np_guard guard;
+    bool conv;                                    /* as a convolution: chunk_conv.c */
     np_node *start[NP_STATES], *final[NP_STATES]; /* of the new function */
 } np_blocked;
 void np_chunk_block(np_frames *s, np_blocked *r, int n);
+
+/* ---- chunk_conv.c: can a be written as a convolution, and with which axes around it? Then they are its batch. */
+bool np_conv_take(np_affine *a);
+double np_conv_work(const np_affine *a, double c,
+                    double steps); /* multiply-adds of a step, tables included */
 
 /* ---- chunk_step.c: the part of a scan that belongs to the states in `mask` as a
  * scan of its own; `done`: states whose reads are lifted already. Gives the final

@@ -79,18 +79,6 @@ static bool wanted_by_writes(const np_chunked *m, int e)
         if (!m->c[f][e].zero) return true;
     return false;
 }
-/* The sum over u of scores times written values. A mask stands around the products, not around the scores: what comes
- * later is not even multiplied by 0. */
-static np_lab weighed(np_chunked *m, np_lab scores, np_lab values, const np_lab *mask, const char *out)
-{
-    char pairs[NP_LETTERS];
-    if (!mask && !m->a->chosen) return np_chunk_dot(m, scores, values, "u", out);
-    np_lab x = np_chunk_taken(m, scores, np_label_mul(m->l, scores, values));
-    if (x.zero) return x;
-    if (mask) x = np_label_select(m->l, *mask, x, np_label_none);
-    np_label_join(pairs, out, "u", "");
-    return np_label_dot(m->l, np_label_of(np_label_to(m->l, x, pairs), pairs), np_label_one, out);
-}
 /* What read e sees of the state at the chunk's start, times p, and of the written values in the blocks. */
 static np_lab read_so_far(solver *t, int e, const int *block, np_lab p, const np_lab *blocks)
 {
@@ -99,8 +87,8 @@ static np_lab read_so_far(solver *t, int e, const int *block, np_lab p, const np
     np_chunk_read_letters(m, e, false, out);
     np_lab r = np_label_mul(m->l, np_short_at(&t->k, m->start[e]), p);
     for (int f = 0; f < m->a->nwrites; f++)
-        r = np_label_add(m->l, r,
-                         weighed(m, np_short_at(&t->k, m->scores[e][f]), blocks[block[f]], NULL, out));
+        r = np_label_add(
+            m->l, r, np_chunk_weighed(m, np_short_at(&t->k, m->scores[e][f]), blocks[block[f]], NULL, out));
     return r;
 }
 static void substitute(np_chunked *m)
@@ -148,7 +136,7 @@ static void contract_reads(np_chunked *m)
         np_lab r = m->start[e];
         for (int f = 0; f < m->a->nwrites; f++) {
             const np_lab *past = &m->past[np_chunk_ends(m, e)];
-            r = np_label_add(l, r, weighed(m, m->scores[e][f], np_chunk_at_u(m->b[f]), past, out));
+            r = np_label_add(l, r, np_chunk_weighed(m, m->scores[e][f], np_chunk_at_u(m->b[f]), past, out));
             r = np_label_add(
                 l, r,
                 np_chunk_taken(m, m->same[e][f],
@@ -189,6 +177,10 @@ static bool needs_steps(const np_affine *a)
 static void write_body(np_chunked *m)
 {
     np_affine *a = m->a;
+    if (m->conv) {
+        np_conv_body(m);
+        return;
+    }
     np_chunk_see(m);
     np_chunk_decay(m);
     starts(m);
@@ -215,6 +207,7 @@ void np_chunk_block(np_frames *s, np_blocked *r, int n)
     const char *batch = r[0].a->batch;
     int nbatch = (int)strlen(batch), nstates = 0, nouts = 0;
     np_node *state[NP_SLOTS], *yield[2 * NP_SLOTS];
+    const np_dim *c = np_dim_const(cx, s->c);
     np_chunked *m = np_arena_array(&b->fn->mem, (size_t)n, sizeof *m);
     s->home = b->at;
     s->l = &r[0].a->l;
@@ -223,23 +216,24 @@ void np_chunk_block(np_frames *s, np_blocked *r, int n)
         np_affine *a = r[q].a;
         char axes[NP_LETTERS];
         m[q] = (np_chunked){.s = s, .l = &a->l, .a = a};
+        a->l.dim['t'] = a->l.dim['u'] = c;
         np_chunk_state_letters(&m[q], axes);
         for (int i = 0; i < a->nstates; i++) {
             np_lab start = np_frame_see(s, np_label_of(r[q].start[i], a->axes), false);
             state[nstates++] = np_label_to(&a->l, start, axes);
         }
+        s->l = &a->l;
+        if (r[q].conv) m[q].conv = np_conv_tables(&m[q]);
     }
     np_node *chunks = np_frame_open(s, NP_FRAME_CHUNKS, 't', nstates, state);
     const np_node *const *param = (const np_node *const *)chunks->body[0]->param;
-    const np_dim *c = np_dim_const(cx, s->c);
     b->plain = true; /* an iota of the model that has the same size is another axis, and may be fed */
     np_node *steps = np_build_iota(b, c);
     b->plain = false;
-    np_lab t = np_label_of(steps, "t"), u = np_label_of(steps, "u"), valid = {0};
+    np_lab t = np_label_of(steps, "t"), u = np_label_of(steps, "u"), valid = {0}, count = {0};
     for (int q = 0, k = 0; q < n; q++) {
         char axes[NP_LETTERS];
         np_chunk_state_letters(&m[q], axes);
-        m[q].l->dim['t'] = m[q].l->dim['u'] = c;
         for (int i = 0; i < m[q].a->nstates; i++) m[q].state[i] = np_label_of((np_node *)param[k++], axes);
     }
     if (np_frame_ragged(s)) {
@@ -252,11 +246,15 @@ void np_chunk_block(np_frames *s, np_blocked *r, int n)
                                     np_build_num(b, np_type_scalar(cx, NP_I32), (double)s->c));
         np_lab pos = np_label_op(s->l, NP_ADD, 2, (np_lab[]){t, np_label_of(first, "")});
         frame->pos = pos.n;
-        valid = np_label_op(s->l, NP_LT, 2, (np_lab[]){pos, np_label_of(np_build_size(b, s->T), "")});
+        np_lab size = np_label_of(np_build_size(b, s->T), "");
+        valid = np_label_op(s->l, NP_LT, 2, (np_lab[]){pos, size});
+        count = np_label_op(s->l, NP_SUB, 2, (np_lab[]){size, np_label_of(first, "")});
+        count.n = np_build_2(b, NP_MIN, count.n, np_build_num(b, count.n->type, (double)s->c));
     }
     for (int q = 0; q < n; q++) {
         s->l = m[q].l;
         m[q].valid = valid;
+        m[q].count = count;
         m[q].guard = r[q].guard;
         m[q].t = t, m[q].u = u;
         for (int end = 0; end < 2; end++)

@@ -26,7 +26,7 @@ bool np_chunk_enters(const np_chunked *m, int f) /* does write f stay in any sta
         if (!m->post[f][i].zero) return true;
     return false;
 }
-static np_lab masked(np_chunked *m, np_lab x, np_lab neutral)
+np_lab np_chunk_masked(np_chunked *m, np_lab x, np_lab neutral)
 {
     char with_t[NP_LETTERS];
     if (!m->valid.n || (!x.n && x.zero == neutral.zero)) return x;
@@ -57,12 +57,26 @@ np_lab np_chunk_dot(np_chunked *m, np_lab x, np_lab y, const char *over, const c
 }
 np_lab np_chunk_taken(np_chunked *m, np_lab by, np_lab x)
 {
-    if (!m->a->chosen || !by.n || !x.n) return x;
+    return m->a->chosen ? np_chunk_if_not_zero(m, by, x) : x;
+}
+np_lab np_chunk_if_not_zero(np_chunked *m, np_lab by, np_lab x)
+{
+    if (!by.n || !x.n) return x;
     np_lab taken =
         np_label_op(m->l, NP_NE, 2, (np_lab[]){by, np_label_of(np_label_to(m->l, np_label_none, ""), "")});
     np_lab arg[3] = {taken, x, np_label_none};
     return np_label_within(by, x.axes) ? np_label_op_as(m->l, NP_SELECT, 3, arg, x.axes)
                                        : np_label_op(m->l, NP_SELECT, 3, arg);
+}
+np_lab np_chunk_weighed(np_chunked *m, np_lab scores, np_lab values, const np_lab *mask, const char *out)
+{
+    char pairs[NP_LETTERS];
+    if (!mask && !m->a->chosen) return np_chunk_dot(m, scores, values, "u", out);
+    np_lab x = np_chunk_taken(m, scores, np_label_mul(m->l, scores, values));
+    if (x.zero) return x;
+    if (mask) x = np_label_select(m->l, *mask, x, np_label_none);
+    np_label_join(pairs, out, "u", "");
+    return np_label_dot(m->l, np_label_of(np_label_to(m->l, x, pairs), pairs), np_label_one, out);
 }
 /* The sum over the key of x y. */
 np_lab np_chunk_score(np_chunked *m, np_lab x, np_lab y)
@@ -102,10 +116,10 @@ void np_chunk_see(np_chunked *m)
     np_frames *s = m->s;
     for (int f = 0; f < a->nwrites; f++) {
         const np_write *w = &a->write[f];
-        m->w[f] = masked(m, np_frame_see(s, w->w, true), np_label_none);
-        m->b[f] = masked(m, np_frame_see(s, w->b, false), np_label_none);
+        m->w[f] = np_chunk_masked(m, np_frame_see(s, w->w, true), np_label_none);
+        m->b[f] = np_chunk_masked(m, np_frame_see(s, w->b, false), np_label_none);
         for (int e = 0; e < a->nreads; e++)
-            m->c[f][e] = masked(m, np_frame_see(s, w->c[e], false), np_label_none);
+            m->c[f][e] = np_chunk_masked(m, np_frame_see(s, w->c[e], false), np_label_none);
         for (int i = 0; i < a->nstates; i++) m->post[f][i] = np_frame_see(s, w->post[i], false);
         bool fold = a->nstates == 1 && a->decay != NP_DECAY_VALUE; /* into the key */
         if (!fold) continue;
@@ -129,8 +143,8 @@ void np_chunk_see(np_chunked *m)
         if (m->late[f].n || m->late[f].zero) m->w[f] = m->late[f];
     for (int i = 0; i < a->nstates; i++)
         for (int j = 0; j < a->nstates; j++)
-            m->mix[i][j] =
-                masked(m, np_frame_see(s, a->mix[i][j], false), i == j ? np_label_one : np_label_none);
+            m->mix[i][j] = np_chunk_masked(m, np_frame_see(s, a->mix[i][j], false),
+                                           i == j ? np_label_one : np_label_none);
 }
 
 /* ---- a short scan over the steps of the chunk. Slots: what it carries and gives, as labels. */

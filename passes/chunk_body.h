@@ -11,9 +11,10 @@ typedef struct np_chunked { /* one recurrence inside the body of the scan over c
     np_label *l;
     np_affine *a;
     np_lab t, u, valid, past[2]; /* numbers of steps; [t]: is there such a step; [t,u]: u < t, u <= t */
+    np_lab count;                /* how many steps there are; n is NULL: c */
     np_lab read[NP_READS][NP_STATES], w[NP_WRITES], b[NP_WRITES], c[NP_WRITES][NP_READS];
     np_lab post[NP_WRITES][NP_STATES], mix[NP_STATES][NP_STATES];
-    np_lab entry[NP_WRITES];                 /* of a single state: what was multiplied into the key as the value entered */
+    np_lab entry[NP_WRITES]; /* of a single state: what was multiplied into the key as the value entered */
     np_lab same[NP_READS][NP_WRITES]; /* scores within a step */
     np_lab table[2][NP_WRITES]
                 [NP_STATES];            /* A(t,u) with what enters state i; [1]: with the decay of t itself */
@@ -26,6 +27,7 @@ typedef struct np_chunked { /* one recurrence inside the body of the scan over c
     np_lab state[NP_STATES], next[NP_STATES];
     np_lab start[NP_READS], out[NP_READS]; /* r0; r */
     bool solved[NP_READS];                 /* known from forward substitution */
+    struct np_conv *conv;                  /* tables that serve every chunk; NULL: made in each */
 } np_chunked;
 
 /* ---- chunk_body.c: operands as they are in the chunk, and short scans over its steps. */
@@ -42,6 +44,12 @@ np_lab np_chunk_score(np_chunked *m, np_lab x, np_lab y); /* .. over the key */
 /* x, which was or will be multiplied by `by`. Where the body chooses or mixes states, a factor of 0 says that something is not
  * taken at all, whatever it is (where(c, a, b) is a mix by 1 and 0): not even a NaN of it comes through. */
 np_lab np_chunk_taken(np_chunked *m, np_lab by, np_lab x);
+np_lab np_chunk_if_not_zero(np_chunked *m, np_lab by, np_lab x); /* .. whatever the body does */
+/* The sum over u of scores times written values. A mask stands around the products, not around the scores: what comes
+ * later is not even multiplied by 0. */
+np_lab np_chunk_weighed(np_chunked *m, np_lab scores, np_lab values, const np_lab *mask, const char *out);
+/* x at the steps that there are, `neutral` at others. */
+np_lab np_chunk_masked(np_chunked *m, np_lab x, np_lab neutral);
 /* The letters of a read as it is computed here: t, what it brings, what it keeps. */
 void np_chunk_read_letters(const np_chunked *m, int e, bool t, char *out);
 void np_chunk_state_letters(const np_chunked *m, char *out);
@@ -69,5 +77,9 @@ void np_short_close(np_short *k);
 void np_chunk_decay(np_chunked *m);
 /* Scores of steps that read e has behind it; u, over which reads sum, is the last axis. */
 np_lab np_chunk_in_past(np_chunked *m, int e, np_lab x);
+
+/* ---- chunk_conv.c: the convolution form. Tables are made outside of the scan over chunks. */
+struct np_conv *np_conv_tables(np_chunked *m);
+void np_conv_body(np_chunked *m);
 
 #endif

@@ -188,5 +188,6 @@ void np_chunk_decay(np_chunked *m)
         break;
     case NP_DECAY_KEY: m->guard.factored ? key_factors(m) : key_scores(m); break;
     case NP_DECAY_VALUE: value_scores(m); break;
+    case NP_DECAY_EACH: break; /* has no scores: chunk_conv.c */
     }
 }
