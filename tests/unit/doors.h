@@ -1,14 +1,10 @@
-/* For tests of the doors: a context with its messages, buffers without slack
- * (so that a sanitizer sees a read behind their end), files of a test. */
+/* For tests of the doors: the messages of a context, and buffers without slack, so
+ * that a sanitizer sees a read behind their end. */
 #ifndef TEST_DOORS_H
 #define TEST_DOORS_H
 
 #include "frontend/frontend.h"
-
-#include <check.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include "suite.h"
 
 /* Is there a message of that level whose text contains `text`? */
 static inline bool said(const np_cx *cx, np_level level, const char *text)
@@ -38,33 +34,6 @@ static inline unsigned char *tight(const void *p, size_t n)
     ck_assert_ptr_nonnull(out);
     if (n) memcpy(out, p, n);
     return out;
-}
-
-/* A fresh folder in the build folder's temporary place; remove with its files. */
-static inline char *new_folder(char *path, size_t n)
-{
-    const char *base = getenv("TMPDIR");
-    snprintf(path, n, "%s/neap-test-XXXXXX", base ? base : "/tmp");
-    ck_assert_ptr_nonnull(mkdtemp(path));
-    return path;
-}
-
-static inline void put_file(const char *path, const void *p, size_t n)
-{
-    FILE *f = fopen(path, "wb");
-    ck_assert_ptr_nonnull(f);
-    ck_assert_uint_eq(fwrite(p, 1, n, f), n);
-    ck_assert_int_eq(fclose(f), 0);
-}
-
-/* Runs the suite; the exit status of main. */
-static inline int run_suite(Suite *s)
-{
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
 }
 
 #endif

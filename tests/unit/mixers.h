@@ -4,6 +4,9 @@
 #define TEST_MIXERS_H
 
 #include "doors.h"
+#include "context.h"
+
+#define SOURCE NP_SOURCE_DIR "/"
 
 static inline bool has_word(const char *list, const char *word)
 {
@@ -13,8 +16,7 @@ static inline bool has_word(const char *list, const char *word)
     return false;
 }
 /* NULL and errors in cx if something is wrong. set: one more setting, or NULL. */
-static inline np_model *mixer_load(np_cx *cx, const char *lua, const char *data, const char *set,
-                                   np_tensors **file)
+static inline np_model *mixer_load(const char *lua, const char *data, const char *set, np_tensors **file)
 {
     np_settings s = {0};
     np_shape shape[32];
@@ -32,6 +34,54 @@ static inline np_model *mixer_load(np_cx *cx, const char *lua, const char *data,
     }
     return np_load(
         cx, &(np_load_opts){.path = lua, .set = &s, .nshapes = n, .shape = shape, .shapes_known = true});
+}
+/* The inputs of f as the file has them; free each. */
+static inline void mixer_inputs(const np_fn *f, const np_tensors *file, np_tensor *in)
+{
+    for (int i = 0; i < f->ninputs; i++) {
+        const np_node *p = f->top.param[i];
+        in[i] = np_tensors_load(np_tensors_find(file, p->name), p->type->dtype);
+    }
+}
+/* The largest distance of outputs from what the file expects. */
+static inline double mixer_distance(const np_fn *f, const np_tensor *out, const np_tensors *file)
+{
+    double worst = 0;
+    int seen = 0;
+    for (int i = 0; i < f->nouts; i++) {
+        const np_stored *s = np_tensors_find(file, np_str_fmt(cx, "%s.f64", f->out_name[i]));
+        if (!s) s = np_tensors_find(file, f->out_name[i]);
+        if (!s) continue;
+        np_tensor want = np_tensors_load(s, NP_F64);
+        double d = np_tensor_distance(&out[i], &want);
+        if (!(d <= worst)) worst = d;
+        seen++;
+        np_tensor_free(&want);
+    }
+    ck_assert_int_gt(seen, 0);
+    return worst;
+}
+/* Calls check for every file of the data for which the folder has a description, each with a new context; how many.
+ * Files with `skip` (or NULL) in their names are passed over. */
+static inline int each_mixer(const char *folder, const char *skip,
+                             void (*check)(const char *lua, const char *data))
+{
+    char lua[1024], data[1024];
+    int n = 0;
+    DIR *d = opendir(SOURCE "tests/data/mixers");
+    ck_assert(d != NULL);
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        const char *dash = strchr(e->d_name, '-');
+        if (!dash || !strstr(e->d_name, ".safetensors") || (skip && strstr(e->d_name, skip))) continue;
+        snprintf(lua, sizeof lua, SOURCE "%s/%.*s.lua", folder, (int)(dash - e->d_name), e->d_name);
+        if (access(lua, R_OK) != 0) continue;
+        snprintf(data, sizeof data, SOURCE "tests/data/mixers/%s", e->d_name);
+        again();
+        check(lua, data);
+        n++;
+    }
+    closedir(d);
+    return n;
 }
 
 #endif

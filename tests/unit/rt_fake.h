@@ -309,21 +309,6 @@ static inline void fake_expect_read(const np_session *s, const int32_t *token, i
     ck_assert_ptr_nonnull(np_logits(s));
     ck_assert_mem_eq(np_logits(s), want, sizeof want);
 }
-
-/* The exit status of main. */
-static inline int fake_run(const char *name, const TTest *const *tests, size_t n)
-{
-    Suite *suite = suite_create(name);
-    TCase *c = tcase_create(name);
-    tcase_set_timeout(c, 60);
-    for (size_t i = 0; i < n; i++) tcase_add_test(c, tests[i]);
-    suite_add_tcase(suite, c);
-    SRunner *r = srunner_create(suite);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
-}
 #endif
 
 #endif

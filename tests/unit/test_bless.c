@@ -1,11 +1,8 @@
 /* The runner of text tests: --bless writes what it computed only if evaluation
  * agrees. A tolerance below zero is one that nothing meets. */
-#include <check.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "suite.h"
+
 #include <sys/wait.h>
-#include <unistd.h>
 
 static char path[] = "/tmp/neap-bless-XXXXXX.np";
 
@@ -106,17 +103,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("bless");
-    TCase *c = tcase_create("bless");
-    tcase_add_checked_fixture(c, setup, teardown);
-    tcase_add_test(c, a_wrong_text_fails_and_is_blessed);
-    tcase_add_test(c, a_new_test_gets_its_text);
-    tcase_add_test(c, what_evaluates_differently_is_refused);
-    tcase_add_test(c, a_note_that_is_missing_is_refused);
-    suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    const TTest *const tests[] = {a_wrong_text_fails_and_is_blessed, a_new_test_gets_its_text,
+                                  what_evaluates_differently_is_refused, a_note_that_is_missing_is_refused};
+    return run_tests("bless", setup, teardown, tests, sizeof tests / sizeof *tests);
 }

@@ -1,21 +1,12 @@
 /* The C backend: every operation that can reach it is spelled, and what it
  * writes is the same from run to run and computes what the interpreter says. */
 #include "core.h"
+#include "context.h"
 
 #include "backends/backends.h"
 #include "passes/passes.h"
 #include "tests/same.h"
 
-static np_cx *cx;
-
-static void setup(void)
-{
-    cx = np_cx_new();
-}
-static void teardown(void)
-{
-    np_cx_free(cx);
-}
 static np_mod *placed(const char *text)
 {
     np_pipeline_opts o = {.knobs = {32, 4, 1}};

@@ -2,6 +2,7 @@
  * a sample of all floats against libm in f64, and that loops over them become
  * vector code with nothing but -O3. */
 #include "core.h"
+#include "context.h"
 
 #include "backends/backends.h"
 #include "passes/passes.h"
@@ -9,16 +10,6 @@
 #include <math.h>
 #include <unistd.h>
 
-static np_cx *cx;
-
-static void setup(void)
-{
-    cx = np_cx_new();
-}
-static void teardown(void)
-{
-    np_cx_free(cx);
-}
 
 enum { BLOCK = 65536, STRIDE = 4099 }; /* a prime: all mantissas and exponents come by */
 static const char text[] = "dim T in 1..65536 time\n"

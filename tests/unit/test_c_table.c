@@ -2,6 +2,7 @@
  * table says what the entries take, and prefill and step read the states that
  * the other wrote. The table is called here as the runtime would call it. */
 #include "core.h"
+#include "context.h"
 
 #include "backends/backends.h"
 #include "passes/passes.h"
@@ -14,16 +15,6 @@
 #include <math.h>
 #include <unistd.h>
 
-static np_cx *cx;
-
-static void setup(void)
-{
-    cx = np_cx_new();
-}
-static void teardown(void)
-{
-    np_cx_free(cx);
-}
 /* A decaying sum that starts at a weight, and a memory of all positions that grows along its second axis. */
 static const char text[] = "dim T in 1..6 time\n"
                            "dim N in 0..15 past\n"

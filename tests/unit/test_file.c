@@ -11,11 +11,7 @@ static char dir[256];
 
 static const char *in(const char *name)
 {
-    static char path[2][512];
-    static int turn;
-    turn = !turn;
-    snprintf(path[turn], sizeof path[turn], "%s/%s", dir, name);
-    return path[turn];
+    return path_in(dir, name);
 }
 
 static int files_in_dir(void)
@@ -35,11 +31,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-    DIR *d = opendir(dir);
-    for (struct dirent *e; (e = readdir(d));)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) remove(in(e->d_name));
-    closedir(d);
-    ck_assert_int_eq(rmdir(dir), 0);
+    remove_folder(dir);
 }
 
 static void expect_content(const char *path, const char *text)

@@ -1,10 +1,8 @@
 /* Bounds of expressions that hold whatever the inputs are. */
 #include "passes/interval.h"
+#include "suite.h"
 
-#include <check.h>
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 static np_interval of(const char *body)
 {
@@ -71,15 +69,6 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("interval");
-    TCase *c = tcase_create("interval");
-    tcase_add_test(c, ranges);
-    tcase_add_test(c, gates);
-    tcase_add_test(c, unknown);
-    suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    const TTest *const tests[] = {ranges, gates, unknown};
+    return run_tests("interval", NULL, NULL, tests, NP_LEN(tests));
 }

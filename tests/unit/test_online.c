@@ -2,13 +2,13 @@
  * no block divides, against the plain form in f64; and what is not a number
  * behind a mask. */
 #include "core.h"
+#include "context.h"
 
 #include "passes/passes.h"
 #include "tests/same.h"
 
 #include <math.h>
 
-static np_cx *cx;
 
 /* Causal attention of T new positions behind N, two heads; `doc` adds a mask of documents, `squares` takes relu(s)^2. */
 static const char head[] =
@@ -57,14 +57,6 @@ static const char squares[] = "  %c bool[T,2,N+T] = expand %see axis=1 n=2\n"
                               "}\n";
 static const char *const masks[] = {all_causal, window, documents}, *const ends[] = {soft, squares};
 
-static void setup(void)
-{
-    cx = np_cx_new();
-}
-static void teardown(void)
-{
-    np_cx_free(cx);
-}
 /* The function before and after the pass; false: the pass left it as it was. */
 static bool made(const char *mask, const char *end, int64_t longest, np_mod **m, np_fn **now)
 {
@@ -159,9 +151,5 @@ int main(void)
     tcase_add_loop_test(c, test_not_numbers, 0, 2);
     tcase_add_test(c, test_step);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

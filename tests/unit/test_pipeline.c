@@ -240,9 +240,5 @@ int main(void)
     tcase_add_checked_fixture(c, setup, teardown);
     for (size_t i = 0; i < NP_LEN(bugs); i++) tcase_add_exit_test(c, bugs[i], 3);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0 || run_tests("pipeline", setup, teardown, tests, NP_LEN(tests));
+    return run_suite(s) != 0 || run_tests("pipeline", setup, teardown, tests, NP_LEN(tests));
 }

@@ -1,17 +1,8 @@
 /* Copying functions: the copy is the same text, what nothing needs is gone, and
  * a rule sees every live node once with its new operands. */
 #include "core.h"
+#include "context.h"
 
-static np_cx *cx;
-
-static void setup(void)
-{
-    cx = np_cx_new();
-}
-static void teardown(void)
-{
-    np_cx_free(cx);
-}
 static np_mod *parse(const char *text)
 {
     np_mod *m = np_parse(cx, "t.np", text, strlen(text));

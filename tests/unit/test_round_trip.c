@@ -6,19 +6,6 @@
 
 #include "passes/passes.h"
 
-#include <dirent.h>
-
-#define SOURCE NP_SOURCE_DIR "/"
-static np_cx *cx;
-
-static void setup(void)
-{
-    cx = np_cx_new();
-}
-static void teardown(void)
-{
-    np_cx_free(cx);
-}
 static void law(const np_mod *m, const char *what, const char *stage)
 {
     np_cx *other = np_cx_new();
@@ -55,13 +42,8 @@ static void everything(np_mod *m, const char *what)
         law(m, what, p->name);
     }
 }
-static void again(void)
-{
-    teardown();
-    setup();
-}
 /* As it is built when nothing is given, where that goes, and as its self-tests build it. */
-static bool model(const char *path)
+static void model(const char *path)
 {
     np_str *test;
     np_model *m = np_load(cx, &(np_load_opts){.path = path, .context = 512});
@@ -80,72 +62,34 @@ static bool model(const char *path)
         np_mod_free(c->model->mod);
     }
     again();
-    return any;
+    ck_assert_msg(any, "%s: neither builds alone nor has a test", path);
 }
-static bool ends(const char *name, const char *with)
-{
-    size_t n = strlen(name), k = strlen(with);
-    return n > k && strcmp(name + n - k, with) == 0;
-}
-/* Every description of a folder; how many. */
-static int folder(const char *dir)
-{
-    char path[1024];
-    int n = 0;
-    DIR *d = opendir(dir);
-    ck_assert_msg(d != NULL, "%s", dir);
-    for (struct dirent *e; (e = readdir(d)) != NULL;) {
-        if (!ends(e->d_name, ".lua")) continue;
-        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
-        ck_assert_msg(model(path), "%s: neither builds alone nor has a test", path);
-        n++;
-    }
-    closedir(d);
-    return n;
-}
-
 START_TEST(models)
 {
-    ck_assert_int_ge(folder(SOURCE "models"), 3);
+    ck_assert_int_ge(each_file(SOURCE "models", ".lua", model), 3);
 }
 END_TEST
 START_TEST(language)
 {
-    ck_assert_int_ge(folder(SOURCE "tests/lua"), 10);
+    ck_assert_int_ge(each_file(SOURCE "tests/lua", ".lua", model), 10);
 }
 END_TEST
+static void mixer(const char *lua, const char *data)
+{
+    np_tensors *file;
+    np_model *m = mixer_load(lua, data, NULL, &file);
+    must(m != NULL, data);
+    everything(m->mod, data);
+    np_mod_free(m->mod);
+}
 START_TEST(mixers)
 {
-    char lua[1024], data[1024];
-    int n = 0;
-    DIR *d = opendir(SOURCE "tests/data/mixers");
-    ck_assert(d != NULL);
-    for (struct dirent *e; (e = readdir(d)) != NULL;) {
-        np_tensors *file;
-        if (!ends(e->d_name, ".safetensors")) continue;
-        snprintf(lua, sizeof lua, SOURCE "models/mixers/%.*s.lua", (int)strcspn(e->d_name, "-"), e->d_name);
-        snprintf(data, sizeof data, SOURCE "tests/data/mixers/%s", e->d_name);
-        np_model *m = mixer_load(cx, lua, data, NULL, &file);
-        ck_assert_msg(m != NULL, "%s", data);
-        everything(m->mod, data);
-        np_mod_free(m->mod);
-        again();
-        n++;
-    }
-    closedir(d);
-    ck_assert_int_ge(n, 40);
+    ck_assert_int_ge(each_mixer("models/mixers", NULL, mixer), 40);
 }
 END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("round trip");
-    TCase *c = tcase_create("round trip");
-    tcase_add_checked_fixture(c, setup, teardown);
-    tcase_set_timeout(c, 300);
-    tcase_add_test(c, models);
-    tcase_add_test(c, mixers);
-    tcase_add_test(c, language);
-    suite_add_tcase(s, c);
-    return run_suite(s);
+    const TTest *const tests[] = {models, mixers, language};
+    return run_tests_for("round trip", 300, setup, teardown, tests, NP_LEN(tests));
 }

@@ -1,6 +1,6 @@
 /* The main program, run as a user runs it. What it must print follows from the
  * fake models: their next token is computed here, apart from the runtime. */
-#include <check.h>
+#include "suite.h"
 
 #include "rt_fake.h"
 
@@ -26,9 +26,7 @@ static size_t outs;
 
 static void make_dir(void)
 {
-    const char *base = getenv("TMPDIR");
-    snprintf(dir, sizeof dir, "%s/neap-test-XXXXXX", base ? base : "/tmp");
-    ck_assert_ptr_nonnull(mkdtemp(dir));
+    new_folder(dir, sizeof dir);
     ck_assert_int_eq(chdir(dir), 0);
 }
 
@@ -41,24 +39,6 @@ static void remove_dir(void)
     ck_assert_msg(rmdir(dir) == 0, "something was left in %s", dir);
 }
 
-static size_t contents(const char *path, char *to, size_t size)
-{
-    FILE *f = fopen(path, "rb");
-    ck_assert_ptr_nonnull(f);
-    size_t n = fread(to, 1, size - 1, f);
-    to[n] = 0;
-    fclose(f);
-    return n;
-}
-
-static void put(const char *path, const void *p, size_t n)
-{
-    FILE *f = fopen(path, "wb");
-    ck_assert_ptr_nonnull(f);
-    ck_assert_uint_eq(fwrite(p, 1, n, f), n);
-    fclose(f);
-}
-
 /* A shell line; its exit status. */
 static int run(const char *format, ...)
 {
@@ -69,8 +49,8 @@ static int run(const char *format, ...)
     va_end(ap);
     snprintf(all, sizeof all, "{ %s ; } >out 2>err </dev/null", line);
     int status = system(all);
-    outs = contents("out", out, sizeof out);
-    contents("err", err, sizeof err);
+    outs = get_file("out", out, sizeof out);
+    get_file("err", err, sizeof err);
     ck_assert_msg(WIFEXITED(status), "%s: %d, %s", line, status, err);
     return WEXITSTATUS(status);
 }
@@ -146,7 +126,7 @@ START_TEST(test_prompt)
         go_on(&fake_fixed, token, n + 1, 121, 0);
         ck_assert_int_eq(run(BYTES " --temp 0 -n 120 -p '%s'", text), 0);
         expect_bytes(token, 1, 121);
-        put("text", text, (size_t)n);
+        put_file("text", text, (size_t)n);
         ck_assert_int_eq(run(BYTES " --temp 0 -n 120 -f text"), 0);
         expect_bytes(token, 1, 121);
         ck_assert_int_eq(run("cat text | " BYTES " --temp 0 -n 120 -f -"), 0);
@@ -186,7 +166,7 @@ START_TEST(test_stop)
         stopped++;
         char byte = (char)a;
         if (a < 128) continue; /* it could be a piece of its own, or a blank of the shell */
-        put("text", &byte, 1);
+        put_file("text", &byte, 1);
         token[1] = FAKE_TEXT_0;
         token[2] = FAKE_BYTE_0 + a;
         n = go_on(&fake_growing, token, 3, FAKE_CONTEXT + 1, 1);
@@ -287,7 +267,7 @@ START_TEST(test_save_load)
     ck_assert_str_eq(out, "\n");
     expect_error(1, run(PIECES " --load state"), "cannot load state: it was saved by another model");
     expect_error(1, run(BYTES " --load none"), "cannot open none: No such file");
-    put("state", "hello", 5);
+    put_file("state", "hello", 5);
     expect_error(1, run(BYTES " --load state"), "cannot load state: it is no saved state");
     ck_assert_uint_eq(outs, 0);
 }
@@ -366,7 +346,7 @@ START_TEST(test_perplexity)
         for (int v = 0; v < FAKE_V; v++) sum += exp((double)x[v]);
         bits += log2(sum) - (double)x[token[i + 1]] / log(2);
     }
-    put("text", text, sizeof text);
+    put_file("text", text, sizeof text);
     ck_assert_int_eq(run(BYTES " --perplexity text"), 0);
     ck_assert_int_eq(sscanf(out,
                             "perplexity %lf per token, %lf bits per byte; 100 tokens, 100 bytes, 1 window\n",
@@ -375,13 +355,13 @@ START_TEST(test_perplexity)
     ck_assert_double_eq_tol(per_byte, bits / 100, 1e-4);
     ck_assert_double_eq_tol(perplexity / exp2(bits / 100), 1, 1e-5);
     ck_assert_ptr_nonnull(strstr(err, "prefill 100 tokens"));
-    put("text", "3 4 5 6", 7);
+    put_file("text", "3 4 5 6", 7);
     ck_assert_int_eq(run(IDS " --perplexity text"), 0);
     ck_assert_ptr_nonnull(strstr(out, "per token; 3 tokens, 0 bytes, 1 window\n"));
     expect_error(1, run(BYTES " --perplexity none"), "cannot read none: No such file");
-    put("text", "", 0);
+    put_file("text", "", 0);
     expect_error(1, run(BYTES " --perplexity text"), "the text is too short");
-    put("text", "1 2 3", 5);
+    put_file("text", "1 2 3", 5);
     expect_error(1, run(IDS " --perplexity text >/dev/full"), "cannot write the result");
 }
 END_TEST
@@ -513,7 +493,7 @@ START_TEST(test_interrupt)
         ck_assert_int_eq(waitpid(child, &status, 0), child);
         ck_assert(WIFEXITED(status));
         ck_assert_int_eq(WEXITSTATUS(status), 130);
-        contents("err", err, sizeof err);
+        get_file("err", err, sizeof err);
         ck_assert_ptr_nonnull(strstr(err, "; decode "));
         np_session *s = fake_open(&fake_fixed, &fake_bytes);
         ck_assert_ptr_null(np_load(s, "state"));
@@ -544,16 +524,6 @@ int main(void)
                                   test_save_load,    test_load_nothing, test_logits, test_perplexity,
                                   test_bench,        test_wrong_usage,  test_help,   test_cannot,
                                   test_interrupt,    test_pipe_closed};
-    Suite *suite = suite_create("rt_main");
-    TCase *c = tcase_create("rt_main");
     fake_fill_pieces();
-    tcase_add_checked_fixture(c, make_dir, remove_dir);
-    tcase_set_timeout(c, 120);
-    for (size_t i = 0; i < LEN(tests); i++) tcase_add_test(c, tests[i]);
-    suite_add_tcase(suite, c);
-    SRunner *r = srunner_create(suite);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_tests_for("rt_main", 120, make_dir, remove_dir, tests, LEN(tests));
 }

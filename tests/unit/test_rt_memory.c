@@ -1,6 +1,6 @@
 /* The runtime takes memory when a session is opened and never after: the
  * linker puts functions of this file between it and the allocator. */
-#include <check.h>
+#include "suite.h"
 
 #include "rt_fake.h"
 
@@ -104,5 +104,5 @@ int main(void)
 {
     const TTest *const tests[] = {test_open_fails, test_nothing_after_open};
     fake_fill_pieces();
-    return fake_run("rt_memory", tests, LEN(tests));
+    return run_tests("rt_memory", NULL, NULL, tests, LEN(tests));
 }

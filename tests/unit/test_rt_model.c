@@ -1,5 +1,5 @@
 /* Sessions: tokens in, logits out, whatever the blocks are; what is refused. */
-#include <check.h>
+#include "suite.h"
 
 #include "rt_fake.h"
 
@@ -263,5 +263,5 @@ int main(void)
     const TTest *const tests[] = {test_blocks,       test_block_logits,   test_refused_tokens,
                                   test_context,      test_sessions,       test_no_prefill,
                                   test_batch_of_one, test_refused_models, test_dtypes};
-    return fake_run("rt_model", tests, LEN(tests));
+    return run_tests("rt_model", NULL, NULL, tests, LEN(tests));
 }

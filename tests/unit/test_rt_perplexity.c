@@ -1,5 +1,5 @@
 /* Perplexity against a sum over -log2 of probabilities in long double. */
-#include <check.h>
+#include "suite.h"
 
 #include "rt_fake.h"
 
@@ -143,5 +143,5 @@ int main(void)
     const TTest *const tests[] = {test_one_window,      test_windows_with_start, test_windows_without_start,
                                   test_bytes_of_pieces, test_bytes_of_windows,   test_refused};
     fake_fill_pieces();
-    return fake_run("rt_perplexity", tests, LEN(tests));
+    return run_tests("rt_perplexity", NULL, NULL, tests, LEN(tests));
 }

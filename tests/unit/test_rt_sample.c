@@ -1,6 +1,6 @@
 /* The sampler: known answers of its generator, and how often it draws what,
  * against probabilities computed apart from it in long double. */
-#include <check.h>
+#include "suite.h"
 
 #include "rt_fake.h"
 
@@ -276,5 +276,5 @@ int main(void)
     const TTest *const tests[] = {
         test_likeliest, test_one_is_kept, test_generator, test_distribution, test_penalty_at_the_beginning,
         test_infinite,  test_reproducible};
-    return fake_run("rt_sample", tests, LEN(tests));
+    return run_tests("rt_sample", NULL, NULL, tests, LEN(tests));
 }

@@ -1,7 +1,7 @@
 /* The runtime as it is shipped: all of it in one file behind some kernels,
  * compiled as strictly as a user's compiler may be; and the example of
  * docs/library.md. Compilers that are not installed are passed over. */
-#include <check.h>
+#include "suite.h"
 
 #include "rt_fake.h"
 
@@ -21,18 +21,14 @@ static const char *const compilers[] = {"gcc-12", "clang-14", "clang-19", "cc"};
 
 static void make_dir(void)
 {
-    const char *base = getenv("TMPDIR");
-    snprintf(dir, sizeof dir, "%s/neap-test-XXXXXX", base ? base : "/tmp");
-    ck_assert_ptr_nonnull(mkdtemp(dir));
+    new_folder(dir, sizeof dir);
     ck_assert_int_eq(chdir(dir), 0);
 }
 
 static void remove_dir(void)
 {
     ck_assert_int_eq(chdir("/"), 0);
-    char line[300];
-    snprintf(line, sizeof line, "rm -r %s", dir);
-    ck_assert_int_eq(system(line), 0);
+    remove_folder(dir);
 }
 
 static void add_file(char *to, const char *name)
@@ -40,10 +36,7 @@ static void add_file(char *to, const char *name)
     static char text[MAX];
     char path[4096];
     snprintf(path, sizeof path, SOURCE "%s", name);
-    FILE *f = fopen(path, "rb");
-    ck_assert_msg(f != NULL, "%s", path);
-    text[fread(text, 1, sizeof text - 1, f)] = 0;
-    fclose(f);
+    get_file(path, text, sizeof text);
     char *end = to + strlen(to);
     for (char *p = text; *p;) { /* as the backend does */
         size_t n = strcspn(p, "\n");
@@ -58,7 +51,7 @@ static void add_file(char *to, const char *name)
     *end = 0;
 }
 
-static void put(const char *path, const char *text)
+static void put_text(const char *path, const char *text)
 {
     FILE *f = fopen(path, "wb");
     ck_assert_ptr_nonnull(f);
@@ -116,7 +109,7 @@ static char *one_file(int program, int main_too)
 START_TEST(test_program)
 {
     int compiled = 0;
-    put("one.c", one_file(2, 1));
+    put_text("one.c", one_file(2, 1));
     for (size_t i = 0; i < LEN(compilers); i++) {
         if (!installed(compilers[i])) continue;
         compiled++;
@@ -171,11 +164,11 @@ START_TEST(test_example)
     ck_assert_int_le(lines, 40);
     static char text[MAX];
     snprintf(text, sizeof text, "#include \"gau.h\"\n%s", code + 5);
-    put("example.c", text);
-    put("gau.c", one_file(1, 0));
+    put_text("example.c", text);
+    put_text("gau.c", one_file(1, 0));
     text[0] = 0;
     add_file(text, "runtime/np_rt.h");
-    put("gau.h", text);
+    put_text("gau.h", text);
     for (size_t i = 0; i < LEN(compilers); i++) {
         if (!installed(compilers[i])) continue;
         ck_assert_int_eq(shell(compilers[i], STRICT, "example.c gau.c -o example -lm"), 0);
@@ -189,15 +182,5 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {test_program, test_alone, test_names, test_example};
-    Suite *suite = suite_create("rt_source");
-    TCase *c = tcase_create("rt_source");
-    tcase_add_checked_fixture(c, make_dir, remove_dir);
-    tcase_set_timeout(c, 300);
-    for (size_t i = 0; i < LEN(tests); i++) tcase_add_test(c, tests[i]);
-    suite_add_tcase(suite, c);
-    SRunner *r = srunner_create(suite);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_tests_for("rt_source", 300, make_dir, remove_dir, tests, LEN(tests));
 }

@@ -1,6 +1,6 @@
 /* What a session has read, kept and brought back; every damaged file is
  * refused and changes nothing. */
-#include <check.h>
+#include "suite.h"
 
 #include "rt_fake.h"
 
@@ -16,18 +16,12 @@ static const np_rt_model *const models[] = {&fake_fixed, &fake_growing};
 
 static const char *path_of(const char *name)
 {
-    static char path[2][512];
-    static int turn;
-    turn = !turn;
-    snprintf(path[turn], sizeof path[turn], "%s/%s", dir, name);
-    return path[turn];
+    return path_in(dir, name);
 }
 
 static void make_dir(void)
 {
-    const char *base = getenv("TMPDIR");
-    snprintf(dir, sizeof dir, "%s/neap-test-XXXXXX", base ? base : "/tmp");
-    ck_assert_ptr_nonnull(mkdtemp(dir));
+    new_folder(dir, sizeof dir);
 }
 
 /* The folder must hold nothing but what the test made: no file that was put aside. */
@@ -46,14 +40,6 @@ static unsigned char *contents(const char *path, size_t *n)
     *n = fread(p, 1, 1 << 16, f);
     fclose(f);
     return p;
-}
-
-static void put(const char *path, const void *p, size_t n)
-{
-    FILE *f = fopen(path, "wb");
-    ck_assert_ptr_nonnull(f);
-    ck_assert_uint_eq(fwrite(p, 1, n, f), n);
-    fclose(f);
 }
 
 static np_session *after(const np_rt_model *m, int64_t n)
@@ -317,7 +303,7 @@ START_TEST(test_link)
 {
     struct stat st;
     np_session *s = after(&fake_growing, 9);
-    put(path_of("a"), "old", 3);
+    put_file(path_of("a"), "old", 3);
     ck_assert_int_eq(symlink(path_of("a"), path_of("link")), 0);
     ck_assert_ptr_null(np_save(s, path_of("link")));
     ck_assert(lstat(path_of("link"), &st) == 0 && S_ISLNK(st.st_mode));
@@ -333,15 +319,5 @@ int main(void)
     const TTest *const tests[] = {test_save_load,         test_nothing_of_before, test_rollback, test_cut_off,
                                   test_any_byte_changed,  test_another_model,     test_no_file,  test_pipe,
                                   test_changed_meanwhile, test_cannot_save,       test_link};
-    Suite *suite = suite_create("rt_state");
-    TCase *c = tcase_create("rt_state");
-    tcase_add_checked_fixture(c, make_dir, remove_dir);
-    tcase_set_timeout(c, 60);
-    for (size_t i = 0; i < LEN(tests); i++) tcase_add_test(c, tests[i]);
-    suite_add_tcase(suite, c);
-    SRunner *r = srunner_create(suite);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_tests_for("rt_state", 60, make_dir, remove_dir, tests, LEN(tests));
 }

@@ -1,6 +1,6 @@
 /* Text to ids and back, against a slow reading of what llama2.c does: strings
  * that are put together and looked for from the first piece on. */
-#include <check.h>
+#include "suite.h"
 
 #include "rt_fake.h"
 
@@ -287,5 +287,5 @@ int main(void)
     const TTest *const tests[] = {test_pieces,        test_pieces_random, test_pieces_round_trip, test_decode,
                                   test_bytes_and_ids, test_no_bytes,      test_too_long,          test_real};
     fake_fill_pieces();
-    return fake_run("rt_token", tests, LEN(tests));
+    return run_tests("rt_token", NULL, NULL, tests, LEN(tests));
 }

@@ -1,17 +1,8 @@
 /* Type rules: what each operation gives, and the words for what is wrong. Each
  * row is one statement of a function with the operands below. */
 #include "core.h"
+#include "context.h"
 
-static np_cx *cx;
-
-static void setup(void)
-{
-    cx = np_cx_new();
-}
-static void teardown(void)
-{
-    np_cx_free(cx);
-}
 
 static const char head[] =
     "dim T in 1..512 time\n"

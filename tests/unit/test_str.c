@@ -1,16 +1,7 @@
 /* Interned strings, growing texts, and messages. */
 #include "core.h"
+#include "context.h"
 
-static np_cx *cx;
-
-static void setup(void)
-{
-    cx = np_cx_new();
-}
-static void teardown(void)
-{
-    np_cx_free(cx);
-}
 
 START_TEST(test_equal_is_same)
 {

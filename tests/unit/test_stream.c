@@ -7,29 +7,10 @@
 #include "passes/passes.h"
 #include "tests/same.h"
 
-#include <dirent.h>
 #include <math.h>
-#include <unistd.h>
 
-#define SOURCE NP_SOURCE_DIR "/"
 enum { PORTS = 64 };
 static const double TOL = 1e-12;
-
-static np_cx *cx;
-static void setup(void)
-{
-    cx = np_cx_new();
-}
-static void teardown(void)
-{
-    np_cx_free(cx);
-}
-static void must(bool ok, const char *what)
-{
-    if (ok) return;
-    np_diag_print(cx, NP_NOTE, stderr);
-    ck_abort_msg("%s", what);
-}
 
 static void free_all(np_tensor *t, int n)
 {
@@ -147,50 +128,29 @@ static bool mixer(const char *lua, const char *data, const char *set)
 {
     np_tensor in[PORTS];
     np_tensors *file = NULL;
-    np_model *m = mixer_load(cx, lua, data, set, &file);
+    np_model *m = mixer_load(lua, data, set, &file);
     must(m != NULL, data);
     np_same_weights(m->mod);
-    np_fn *f = np_mod_fn(m->mod, "main");
-    for (int i = 0; i < f->ninputs; i++) {
-        const np_node *p = f->top.param[i];
-        in[i] = np_tensors_load(np_tensors_find(file, p->name), p->type->dtype);
-    }
+    mixer_inputs(np_mod_fn(m->mod, "main"), file, in);
     bool streams = check_model(data, m->mod, in);
     np_mod_free(m->mod);
     return streams;
 }
 
-/* Every file of the data for which folder has a description; returns how many. */
-static int all_mixers(const char *folder, bool resets)
+static void streams(const char *lua, const char *data)
 {
-    char lua[512], data[1024];
-    int n = 0;
-    DIR *d = opendir(SOURCE "tests/data/mixers");
-    ck_assert(d != NULL);
-    for (struct dirent *e; (e = readdir(d)) != NULL;) {
-        const char *dash = strchr(e->d_name, '-');
-        if (!dash || !strstr(e->d_name, ".safetensors") || (!resets && strstr(e->d_name, "reset"))) continue;
-        snprintf(lua, sizeof lua, SOURCE "%s/%.*s.lua", folder, (int)(dash - e->d_name), e->d_name);
-        if (access(lua, R_OK) != 0) continue;
-        snprintf(data, sizeof data, SOURCE "tests/data/mixers/%s", e->d_name);
-        teardown();
-        setup();
-        must(mixer(lua, data, NULL), data);
-        n++;
-    }
-    closedir(d);
-    return n;
+    must(mixer(lua, data, NULL), data);
 }
 START_TEST(mixers)
 {
-    ck_assert_int_ge(all_mixers("models/mixers", true), 40);
+    ck_assert_int_ge(each_mixer("models/mixers", NULL, streams), 40);
 }
 END_TEST
 /* Written as masked products of scores and values; exp(c_t - c_j) of a gate that is -inf is no number as it
  * stands there. */
 START_TEST(quadratic)
 {
-    ck_assert_int_ge(all_mixers("tests/lua/quadratic", false), 10);
+    ck_assert_int_ge(each_mixer("tests/lua/quadratic", "reset", streams), 10);
 }
 END_TEST
 
@@ -198,8 +158,7 @@ START_TEST(not_causal)
 {
     const char *data = SOURCE "tests/data/mixers/attn-window.safetensors";
     ck_assert(mixer(SOURCE "models/mixers/attn.lua", data, NULL));
-    teardown();
-    setup();
+    again();
     ck_assert(!mixer(SOURCE "models/mixers/attn.lua", SOURCE "tests/data/mixers/attn-grouped.safetensors",
                      "causal=false"));
     expect_said(cx, NP_NOTE, "no step: max over all positions sees those that come later");
@@ -269,9 +228,5 @@ int main(void)
     tcase_add_test(c, models);
     tcase_add_loop_test(c, self_tests, 0, (int)NP_LEN(self));
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return run_suite(s);
 }

@@ -1,18 +1,9 @@
 /* Targets: the rows, and what this machine says of itself. */
 #include "core.h"
+#include "context.h"
 
 #include "backends/backends.h"
 
-static np_cx *cx;
-
-static void setup(void)
-{
-    cx = np_cx_new();
-}
-static void teardown(void)
-{
-    np_cx_free(cx);
-}
 
 START_TEST(test_rows)
 {
