@@ -1,6 +1,6 @@
 /* Arrays of numbers in the generated file: weights and constant lists. Each is
- * written once, in the layout in which it is used: a weight that is only used
- * permuted is stored only permuted. What a checkpoint keeps in half precision
+ * written once, as it is used: a weight that is only used permuted, or as what the
+ * build makes of it, is stored only so. What a checkpoint keeps in half precision
  * and the model uses as f32 stays half in the file and is unpacked at start. */
 #include "c.h"
 
@@ -13,8 +13,8 @@ typedef struct np_carray {
     const np_weight *w;  /* NULL: a constant list */
     const char *name;
     int64_t count;
-    bool packed; /* stored as halves, used as f32 */
-    const double *product; /* of a weight that is the product of two: its numbers */
+    bool packed;     /* stored as halves, used as f32 */
+    np_dtype stored; /* of a packed one */
 } array;
 
 static int64_t count_of(const np_type *t)
@@ -23,9 +23,22 @@ static int64_t count_of(const np_type *t)
     for (int i = 0; i < t->rank; i++) n *= np_dim_int(t->dim[i], &d) ? d : 0;
     return n;
 }
+/* The stored weight whose numbers w has, in another order at most; NULL: they are computed. */
+static void see_moved(void *env, const np_node *n)
+{
+    bool moves =
+        n->op == NP_PERMUTE || n->op == NP_SPLIT || n->op == NP_MERGE || n->op == NP_SLICE || n->op == NP_AT;
+    *(bool *)env &= moves || n->op == NP_WEIGHT || n->op == NP_RET;
+}
 static const np_weight *source_of(const np_cfile *c, const np_weight *w)
 {
-    return w->from ? np_mod_weight(c->p->mod, w->from) : w;
+    bool moved = true;
+    while (w->by) {
+        np_fn_walk(w->by, see_moved, &moved);
+        if (!moved) return NULL;
+        w = np_mod_weight(c->p->mod, w->by->top.first->sym);
+    }
+    return w;
 }
 static bool same(const array *a, const np_node *n)
 {
@@ -47,13 +60,9 @@ const char *np_cdata_find(np_cfile *c, const np_node *n)
     if (n->op == NP_WEIGHT) {
         a.w = np_mod_weight(c->p->mod, n->sym);
         const np_weight *src = source_of(c, a.w);
-        if (!src->data) np_bug(c->cx, "weight %s is not loaded", src->name);
-        if (a.w->times) {
-            np_tensor t = np_eval_weight(c->p->mod, a.w);
-            a.product = np_arena_copy(&c->mem, t.data, (size_t)a.count * sizeof *t.data);
-            np_tensor_free(&t);
-        }
-        a.packed = !a.w->times && n->type->dtype == NP_F32 && (src->stored == NP_F16 || src->stored == NP_BF16);
+        if (src && !src->data) np_bug(c->cx, "weight %s is not loaded", src->name);
+        a.packed = src && n->type->dtype == NP_F32 && (src->stored == NP_F16 || src->stored == NP_BF16);
+        if (a.packed) a.stored = src->stored;
     }
     const char *hint = n->op == NP_WEIGHT ? n->sym : n->name ? n->name : "table";
     a.name = np_cfile_name(c, np_ctext(&c->mem, "%s_%s", a.w ? "w" : "c", np_cname(&c->mem, hint, "x")));
@@ -62,58 +71,24 @@ const char *np_cdata_find(np_cfile *c, const np_node *n)
 }
 
 /* ---- elements, in the order of the array */
-static double element(const void *data, np_dtype d, int64_t i)
+/* Numbers that the build computes from good ones: what is not finite is worth a word. */
+static void warn_not_finite(const np_cfile *c, const np_weight *w, const np_tensor *t)
 {
-    uint16_t half;
-    switch (d) {
-    case NP_F32: return (double)((const float *)data)[i];
-    case NP_F64: return ((const double *)data)[i];
-    case NP_I32: return ((const int32_t *)data)[i];
-    case NP_I64: return (double)((const int64_t *)data)[i];
-    case NP_I8: return ((const int8_t *)data)[i];
-    case NP_F16:
-    case NP_BF16: memcpy(&half, (const char *)data + 2 * i, sizeof half); return np_half_to_double(d, half);
-    default: return ((const uint8_t *)data)[i];
-    }
+    int64_t n = np_tensor_count(t), bad = 0, first = 0;
+    if (np_dtype_class(w->type->dtype) != 'F' || np_weight_origin(c->p->mod, w) == w)
+        return; /* constants are as they were written */
+    for (int64_t i = n - 1; i >= 0; i--)
+        if (!isfinite(np_round_to(w->type->dtype, t->data[i]))) bad++, first = i;
+    if (bad)
+        np_warn(c->cx, w->loc,
+                "weight %s, which is made when the model is built, holds %g; %lld of its %lld numbers are "
+                "not finite",
+                w->name, np_round_to(w->type->dtype, t->data[first]), (long long)bad, (long long)n);
 }
-/* Where element i of a permuted array lies in its source. */
-typedef struct order {
-    int rank;
-    int64_t dim[NP_RANK], step[NP_RANK];
-} order;
-static order order_of(const np_cfile *c, const array *a)
-{
-    order o = {0};
-    const np_weight *src = source_of(c, a->w);
-    const np_type *t = src->type;
-    int64_t step[NP_RANK] = {0}, dim[NP_RANK] = {0}, n = 1;
-    for (int k = t->rank - 1; k >= 0; k--) {
-        np_dim_int(t->dim[k], &dim[k]);
-        step[k] = n;
-        n *= dim[k];
-    }
-    o.rank = t->rank;
-    const char *to = a->w->from ? strstr(a->w->spec, "->") + 2 : NULL;
-    for (int k = 0; k < t->rank; k++) {
-        int axis = to ? (int)(strchr(a->w->spec, to[k]) - a->w->spec) : k;
-        o.dim[k] = dim[axis];
-        o.step[k] = step[axis];
-    }
-    return o;
-}
-static int64_t source_index(const order *o, int64_t i)
-{
-    int64_t at = 0;
-    for (int k = o->rank - 1; k >= 0; k--) {
-        at += i % o->dim[k] * o->step[k];
-        i /= o->dim[k];
-    }
-    return at;
-}
-static int put_element(np_cfile *c, char *s, const array *a, np_dtype d, double v)
+static int put_element(char *s, const array *a, np_dtype d, double v)
 {
     if (a->packed || d == NP_F16 || d == NP_BF16)
-        return sprintf(s, "0x%04x", np_chalf(a->packed ? source_of(c, a->w)->stored : d, v));
+        return sprintf(s, "0x%04x", np_chalf(a->packed ? a->stored : d, v));
     if (d == NP_F32) return np_cfloat(s, (float)v);
     np_arena mem = {0};
     int n = sprintf(s, "%s", np_cnumber(&mem, d, np_dtype_class(d) == 'F' ? v : np_round_to(d, v)));
@@ -130,23 +105,24 @@ static void put_array(np_cfile *c, const array *a, np_text *out)
                     (long long)(a->count ? a->count : 1), shape, a->name);
     np_text_add(out, "static const %s %s%s[%lld] = { /* %s */", a->packed ? "uint16_t" : np_ctype(d), a->name,
                 a->packed ? "_packed" : "", (long long)(a->count ? a->count : 1),
-                a->packed ? np_dtype_text(source_of(c, a->w)->stored) : shape);
+                a->packed ? np_dtype_text(a->stored) : shape);
     np_arena_free(&mem);
-    const np_weight *src = a->w ? source_of(c, a->w) : NULL;
-    order o = a->w && !a->product ? order_of(c, a) : (order){0};
+    np_tensor made = a->w && a->w->by ? np_eval_weight(c->p->mod, a->w, true) : (np_tensor){0};
+    if (made.data) warn_not_finite(c, a->w, &made);
     char s[80];
     int width = 120;
     for (int64_t i = 0; i < a->count; i++) {
-        double v = a->product ? a->product[i]
-                   : a->w          ? element(src->data, src->stored, a->w->from ? source_index(&o, i) : i)
-                                   : a->node->data[i];
-        int n = put_element(c, s, a, d, v);
+        double v = made.data ? made.data[i]
+                   : a->w    ? np_element(a->w->data, a->w->stored, i)
+                             : a->node->data[i];
+        int n = put_element(s, a, d, v);
         if (width + n + 2 > 116) np_text_put(out, "\n   ", 4), width = 3;
         np_text_put(out, " ", 1);
         np_text_put(out, s, (size_t)n);
         np_text_put(out, ",", 1);
         width += n + 2;
     }
+    np_tensor_free(&made);
     if (a->count == 0) np_text_add(out, "0");
     np_text_add(out, "\n};\n");
 }
@@ -175,9 +151,8 @@ void np_cdata_setup(np_cfile *c, np_text *out)
     for (int i = 0; i < c->narrays; i++) {
         const array *a = &c->array[i];
         if (!a->packed) continue;
-        np_dtype d = source_of(c, a->w)->stored;
         np_text_add(out, "    for (int64_t i = 0; i < %lld; i++) %s[i] = %s(%s_packed[i]);\n",
-                    (long long)a->count, a->name, np_chelp_call(c, "of", d), a->name);
+                    (long long)a->count, a->name, np_chelp_call(c, "of", a->stored), a->name);
     }
     np_text_add(out, "}\n");
 }
@@ -201,15 +176,34 @@ static uint64_t mix(uint64_t h, const void *p, size_t n)
     for (; n; s++, n--) h = (h ^ *s) * 0x100000001b3u;
     return h;
 }
+/* Are the numbers of `stored` in it? */
+typedef struct search {
+    const np_mod *mod;
+    const np_weight *stored;
+    bool found;
+} search;
+static void see_weight(void *env, const np_node *n)
+{
+    search *s = env;
+    if (n->op != NP_WEIGHT || s->found) return;
+    const np_weight *w = np_mod_weight(s->mod, n->sym);
+    s->found = w == s->stored;
+    if (w->by) np_fn_walk(w->by, see_weight, s);
+}
+static bool holds(const np_cfile *c, const np_weight *w, const np_weight *stored)
+{
+    search s = {.mod = c->p->mod, .stored = stored, .found = w == stored};
+    if (w->by) np_fn_walk(w->by, see_weight, &s);
+    return s.found;
+}
 uint64_t np_cdata_hash(const np_cfile *c)
 {
     uint64_t h = 0xcbf29ce484222325u;
     for (int i = 0; i < c->p->mod->nweights; i++) {
         const np_weight *w = c->p->mod->weight[i];
         bool used = false;
-        for (int k = 0; k < c->narrays && !used; k++)
-            used = c->array[k].w && (source_of(c, c->array[k].w) == w || c->array[k].w->times == w->name);
-        if (!used) continue;
+        for (int k = 0; k < c->narrays && !used; k++) used = c->array[k].w && holds(c, c->array[k].w, w);
+        if (!used || w->by) continue;
         h = mix(h, w->name, strlen(w->name));
         h = mix(h, w->data, (size_t)(count_of(w->type) * np_dtype_size(w->stored)));
     }

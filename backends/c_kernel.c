@@ -61,7 +61,7 @@ static const char *hint_of(np_ckernel *k, const np_cparam *p, const np_node *gro
     const np_node *n = p->buf, *maker = NULL;
     if (n->op == NP_WEIGHT) {
         const np_weight *w = np_mod_weight(k->f->mod, n->sym);
-        return last_words(k->mem, w->from ? w->from : w->name, 2);
+        return last_words(k->mem, np_weight_origin(k->f->mod, w)->name, 2);
     }
     if (n->name) return last_words(k->mem, n->name, 1);
     if (n->op == NP_CONST) return "table";

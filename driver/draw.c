@@ -131,7 +131,7 @@ void np_draw_weights(np_subject *s)
         np_weight *w = m->weight[i];
         int64_t dim[NP_RANK];
         double lo = INFINITY, hi = -(double)INFINITY;
-        if (w->data || w->from) continue;
+        if (w->data || w->by) continue;
         for (int k = 0; k < w->type->rank; k++) np_dim_int(w->type->dim[k], &dim[k]);
         weight_range(s, w, &lo, &hi);
         np_tensor t = np_tensor_new(NP_F64, w->type->rank, dim);

@@ -19,7 +19,7 @@ static void print_weights(const np_mod *m)
     for (int i = 0; i < m->nweights; i++) {
         const np_weight *w = m->weight[i];
         double count = bytes_of(m->cx, w->type) / np_dtype_size(w->type->dtype);
-        if (w->from) continue;
+        if (w->by) continue;
         n++;
         numbers += count;
         stored += count * np_dtype_size(w->data ? w->stored : w->type->dtype);

@@ -249,7 +249,7 @@ np_status np_weights_attach(np_cx *cx, np_model *m, const np_checkpoint *c)
     np_str first[LISTED];
     a.slot = np_arena_array(&cx->tmp, (size_t)m->mod->nweights, sizeof *a.slot);
     for (int i = 0; i < m->mod->nweights; i++)
-        if (!m->mod->weight[i]->from) a.slot[a.n++].w = m->mod->weight[i];
+        if (!m->mod->weight[i]->by) a.slot[a.n++].w = m->mod->weight[i];
     if (a.n) qsort(a.slot, (size_t)a.n, sizeof *a.slot, by_name);
     for (int i = 0; i < c->tensors->n; i++) {
         if (offer(&a, &c->tensors->t[i])) continue;
@@ -258,7 +258,7 @@ np_status np_weights_attach(np_cx *cx, np_model *m, const np_checkpoint *c)
     }
     for (int i = 0; i < m->mod->nweights; i++) { /* in the order of the model, for the messages */
         np_weight *w = m->mod->weight[i];
-        const slot *s = w->from ? NULL : find(&a, w->name);
+        const slot *s = w->by ? NULL : find(&a, w->name);
         if (!s) continue;
         if (!s->stored)
             missing(&a, w);

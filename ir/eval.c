@@ -216,46 +216,16 @@ static void run_alloc(np_eval_run *r, const np_node *n)
     np_tensor *t = make(r, n);
     for (int64_t i = 0, count = np_tensor_count(t); i < count; i++) t->data[i] = NAN;
 }
-static void widen(double *to, const np_weight *w, int64_t count)
-{
-    for (int64_t i = 0; i < count; i++) {
-        uint16_t h;
-        if (w->stored == NP_F32) to[i] = (double)((const float *)w->data)[i];
-        else if (w->stored == NP_F64) to[i] = ((const double *)w->data)[i];
-        else {
-            memcpy(&h, (const char *)w->data + 2 * i, sizeof h);
-            to[i] = np_half_to_double(w->stored, h);
-        }
-    }
-}
-static np_tensor stored_weight(np_eval_run *r, np_str name)
-{
-    const np_weight *w = np_mod_weight(r->f->mod, name);
-    int64_t dim[NP_RANK];
-    if (!w->data) np_bug(r->cx, "weight %s is not loaded", name);
-    shape_of(r, w->type, dim);
-    np_tensor t = np_tensor_new(w->type->dtype, w->type->rank, dim);
-    widen(t.data, w, np_tensor_count(&t));
-    return t;
-}
 static void run_weight(np_eval_run *r, const np_node *n)
 {
     if (r->val[n->id].t.data) return; /* the same every time */
-    const np_weight *w = np_mod_weight(r->f->mod, n->sym);
-    np_tensor a = stored_weight(r, w->from ? w->from : n->sym), b = {0}, *t = make(r, n);
-    int64_t count = np_tensor_count(t);
-    const np_tensor *arg[1] = {&a};
-    if (!w->from) {
-        memcpy(t->data, a.data, (size_t)count * sizeof *t->data);
-    } else if (!w->times) {
-        np_eval_tensor(r, &(np_node){.op = NP_PERMUTE, .nargs = 1, .sym = w->spec, .type = w->type}, arg, t);
-    } else { /* rounded once, whatever the mode */
-        b = stored_weight(r, w->times);
-        np_eval_contract(true, w->spec, &a, &b, t);
-        for (int64_t i = 0; !r->exact && i < count; i++) t->data[i] = np_round_to(w->type->dtype, t->data[i]);
+    np_tensor t = np_eval_weight(r->f->mod, np_mod_weight(r->f->mod, n->sym), r->exact);
+    if (t.rank > 0) {
+        own(&r->val[n->id], t);
+        return;
     }
-    np_tensor_free(&a);
-    np_tensor_free(&b);
+    make(r, n)->data[0] = t.data[0];
+    np_tensor_free(&t);
 }
 
 static void run_call(np_eval_run *r, const np_node *n)
@@ -416,14 +386,20 @@ np_status np_eval(const np_fn *f, const np_tensor *in, np_tensor *out, const np_
     return NP_OK;
 }
 
-np_tensor np_eval_weight(np_mod *m, const np_weight *w)
+static np_tensor stored_weight(const np_mod *m, const np_weight *w)
 {
-    np_fn *f = np_fn_new(m, "weight", NP_STAGE_TENSOR);
-    np_build *b = np_build_new(f);
-    np_node *n = np_build_weight(b, w->name);
-    np_tensor out = {0};
-    np_build_ret(b, 1, (const char *[]){"w"}, 1, &n);
-    np_eval(f, NULL, &out, NULL, (np_eval_opts){.exact = true});
-    np_fn_free(f);
-    return out;
+    int64_t dim[NP_RANK] = {0};
+    if (!w->data) np_bug(m->cx, "weight %s is not loaded", w->name);
+    for (int k = 0; k < w->type->rank; k++) np_dim_int(w->type->dim[k], &dim[k]);
+    np_tensor t = np_tensor_new(w->type->dtype, w->type->rank, dim);
+    for (int64_t i = 0, n = np_tensor_count(&t); i < n; i++) t.data[i] = np_element(w->data, w->stored, i);
+    return t;
+}
+np_tensor np_eval_weight(const np_mod *m, const np_weight *w, bool exact)
+{
+    if (!w->by) return stored_weight(m, w);
+    np_tensor t = {0};
+    np_eval(w->by, NULL, &t, NULL, (np_eval_opts){.exact = true});
+    for (int64_t i = 0, n = np_tensor_count(&t); !exact && i < n; i++) t.data[i] = np_round_to(w->type->dtype, t.data[i]);
+    return t;
 }

@@ -17,7 +17,8 @@ void np_mod_free(np_mod *m)
 {
     if (!m) return;
     for (int i = 0; i < m->nfns; i++) np_fn_free(m->fn[i]);
-    m->nfns = 0;
+    for (int i = 0; i < m->nweights; i++) np_fn_free(m->weight[i]->by);
+    m->nfns = m->nweights = 0;
 }
 
 static int find_fn(const np_mod *m, const char *name)
@@ -57,82 +58,6 @@ void np_mod_drop(np_mod *m, const char *name)
     if (i < 0) return;
     np_fn_free(m->fn[i]);
     memmove(m->fn + i, m->fn + i + 1, (size_t)(--m->nfns - i) * sizeof *m->fn);
-}
-
-np_weight *np_mod_weight(const np_mod *m, const char *name)
-{
-    for (int i = 0; i < m->nweights; i++)
-        if (strcmp(m->weight[i]->name, name) == 0) return m->weight[i];
-    return NULL;
-}
-static np_weight *add_weight(np_mod *m, np_weight w)
-{
-    m->weight = more(&m->cx->perm, m->weight, m->nweights);
-    return m->weight[m->nweights++] = np_arena_copy(&m->cx->perm, &w, sizeof w);
-}
-np_weight *np_mod_declare(np_mod *m, np_loc loc, const char *name, const np_type *t)
-{
-    np_weight *w = np_mod_weight(m, name);
-    int64_t k;
-    for (int i = 0; i < t->rank; i++)
-        if (!np_dim_int(t->dim[i], &k)) {
-            np_error(m->cx, loc, "weight %s %s: the sizes of a weight are numbers", name,
-                     np_type_str(m->cx, t));
-            return NULL;
-        }
-    if (!w)
-        return add_weight(
-            m, (np_weight){.name = np_str_new(m->cx, name), .type = t, .stored = t->dtype, .loc = loc});
-    if (w->type == t) return w;
-    np_error(m->cx, loc, "weight %s is %s here and %s at line %d", name, np_type_str(m->cx, t),
-             np_type_str(m->cx, w->type), w->loc.line);
-    return NULL;
-}
-np_weight *np_mod_derive(np_mod *m, np_weight *from, const char *spec)
-{
-    const char *to = strstr(spec, "->") + 2;
-    const np_dim *dim[NP_RANK];
-    char order[NP_RANK + 1] =
-        ""; /* the axes as a, b, c, .. so that the name tells the order, whatever letters were used */
-    int rank = from->type->rank;
-    for (int i = 0; i < rank; i++) {
-        int k = (int)(strchr(spec, to[i]) - spec);
-        dim[i] = from->type->dim[k];
-        order[i] = (char)('a' + k);
-    }
-    spec = np_str_fmt(m->cx, "%.*s->%s", rank, "abcdefgh", order);
-    np_str name = np_str_fmt(m->cx, "%s.%s", from->name, order);
-    for (np_weight *w; (w = np_mod_weight(m, name)); name = np_str_fmt(m->cx, "%s_", name))
-        if (w->from == from->name && w->spec == spec && !w->times) return w;
-    np_weight made = *from;
-    made.name = name;
-    made.type = np_type_tensor(m->cx, from->type->dtype, rank, dim);
-    made.from = from->name;
-    made.spec = spec;
-    made.data = NULL;
-    return add_weight(m, made);
-}
-
-np_weight *np_mod_product(np_mod *m, const np_weight *a, const np_weight *b, const char *spec)
-{
-    const np_dim *dim[NP_RANK];
-    const char *comma = strchr(spec, ','), *out = strstr(spec, "->") + 2;
-    int rank = (int)strlen(out);
-    for (int i = 0; i < rank; i++) {
-        const char *at = memchr(spec, out[i], (size_t)(comma - spec));
-        dim[i] = at ? a->type->dim[at - spec] : b->type->dim[strchr(comma, out[i]) - comma - 1];
-    }
-    spec = np_str_new(m->cx, spec);
-    np_str name = np_str_fmt(m->cx, "%s.by.%s", a->name, b->name);
-    for (np_weight *w; (w = np_mod_weight(m, name)); name = np_str_fmt(m->cx, "%s_", name))
-        if (w->from == a->name && w->times == b->name && w->spec == spec) return w;
-    return add_weight(m, (np_weight){.name = name,
-                                     .type = np_type_tensor(m->cx, a->type->dtype, rank, dim),
-                                     .from = a->name,
-                                     .times = b->name,
-                                     .spec = spec,
-                                     .stored = a->type->dtype,
-                                     .loc = a->loc});
 }
 
 np_fn *np_fn_new(np_mod *m, const char *name, np_stage stage)

@@ -195,8 +195,7 @@ int np_result_count(const np_node *n);
 typedef struct np_weight {
     np_str name;
     const np_type *type; /* constant dims */
-    np_str from, spec;   /* made at build time from another weight by permute; NULL: stored */
-    np_str times;        /* .. or from two, by contract (spec) */
+    np_fn *by;           /* how it is made at build time (weight.c); NULL: stored */
     np_dtype stored;     /* element type of data */
     const void *data;    /* row-major; NULL until loaded */
     np_loc loc;          /* who asked for it */
@@ -213,14 +212,6 @@ void np_mod_free(np_mod *m); /* and its functions */
 np_fn *np_mod_fn(const np_mod *m, const char *name); /* NULL if there is none */
 void np_mod_put(np_mod *m, np_fn *f); /* adds, or replaces (and frees) the one of that name */
 void np_mod_drop(np_mod *m, const char *name); /* frees the function of that name, if there is one */
-np_weight *np_mod_weight(const np_mod *m, const char *name);
-/* Declares it, or returns the one declared before (NULL and an error if the types differ). */
-np_weight *np_mod_declare(np_mod *m, np_loc loc, const char *name, const np_type *t);
-/* The weight "name.spec" = permute name, made once. */
-np_weight *np_mod_derive(np_mod *m, np_weight *from, const char *spec);
-/* The weight "a.by.b" = contract a b, of two that are stored, made once. */
-np_weight *np_mod_product(np_mod *m, const np_weight *a, const np_weight *b, const char *spec);
-
 np_fn *np_fn_new(np_mod *m, const char *name, np_stage stage);
 void np_fn_free(np_fn *f);
 /* Numbers the nodes densely in the order of printing, and puts the operands of
@@ -339,6 +330,20 @@ int np_find_result_uses(const np_fn *f, const np_node *of, int i); /* how many m
 /* Calls fn for every node, bodies included, in order. */
 void np_fn_walk(const np_fn *f, void (*fn)(void *env, const np_node *n), void *env);
 
+/* ---- weight.c: the weights of a module, stored or made at build time. */
+np_weight *np_mod_weight(const np_mod *m, const char *name); /* NULL if there is none */
+/* Declares it, or returns the one declared before (NULL and an error if the types differ). */
+np_weight *np_mod_declare(np_mod *m, np_loc loc, const char *name, const np_type *t);
+/* A weight that the build makes: the one result of `by`, a function without parameters, over constants and
+ * weights of the module, without a size that is not a number. `by` belongs to the module from then on.
+ * Its names are dropped; a weight that is made in the same way already is the answer. */
+np_weight *np_mod_made(np_mod *m, np_fn *by);
+np_weight *np_mod_make(np_mod *m, const char *name, np_fn *by); /* the same by a given, new name */
+np_weight *np_mod_derive(np_mod *m, const np_weight *from, const char *spec); /* made by permute */
+/* The first stored weight that it is made from; itself if it is stored or made from constants. */
+const np_weight *np_weight_origin(const np_mod *m, const np_weight *w);
+double np_element(const void *data, np_dtype d, int64_t i); /* number i of stored ones; data is aligned */
+
 /* ---- rule.c: the type rules that ops.def names. The type of the node that
  * would be made, or NULL after np_error at b->loc. n: the node with its closed
  * bodies for ops that have some, else NULL. */
@@ -407,8 +412,8 @@ typedef struct np_eval_opts {
  * is 1 or 0. Weights must be loaded. Fails with errors in cx (a shape that
  * disagrees); an index out of a buffer at LOOP stage is np_bug. */
 np_status np_eval(const np_fn *f, const np_tensor *in, np_tensor *out, const np_env *e, np_eval_opts o);
-/* The numbers of a weight as they are used, in f64: permuted or multiplied. */
-np_tensor np_eval_weight(np_mod *m, const np_weight *w);
+/* The numbers of a weight, stored or made; those that are made: computed in f64, rounded once unless `exact`. */
+np_tensor np_eval_weight(const np_mod *m, const np_weight *w, bool exact);
 /* Binds symbols of f's parameter types from shapes: NP_FAIL with an error
  * that names the parameter. */
 np_status np_eval_bind(const np_fn *f, const np_tensor *in, np_env *e);

@@ -35,51 +35,6 @@ static void read_dim(np_reader *r)
     }
     np_parse_skip(p);
 }
-/* Each letter of the left once on the right: a permute of this many axes. */
-static bool is_permutation(const char *spec, int rank)
-{
-    const char *arrow = strstr(spec, "->");
-    if (!arrow || arrow - spec != rank || (int)strlen(arrow + 2) != rank) return false;
-    for (int i = 0; i < rank; i++) {
-        bool letter = (spec[i] >= 'a' && spec[i] <= 'z') || (spec[i] >= 'A' && spec[i] <= 'Z');
-        if (!letter || memchr(spec, spec[i], (size_t)i) || !strchr(arrow + 2, spec[i])) return false;
-    }
-    return true;
-}
-static np_weight *read_stored(np_parser *p)
-{
-    np_str source = np_parse_name(p, TOK_WEIGHT, "a weight");
-    np_weight *w = p->bad ? NULL : np_mod_weight(p->mod, source);
-    if (!p->bad && (!w || w->from)) np_parse_fail(p, "there is no stored weight $%s before this one", source);
-    return w;
-}
-/* Else an error says why. */
-static bool can_contract(np_parser *p, const np_weight *a, const np_weight *b, np_str spec)
-{
-    np_fn *f = np_fn_new(p->mod, "product", NP_STAGE_TENSOR);
-    np_build *at = np_build_new(f);
-    at->loc = np_parse_loc(p);
-    bool good =
-        np_build_contract(at, np_build_weight(at, a->name), np_build_weight(at, b->name), spec)->op != NP_BAD;
-    np_fn_free(f);
-    return good;
-}
-/* $source "ab->ba", or $source $other "ab,bc->ac" */
-static np_weight *read_made(np_parser *p)
-{
-    np_weight *from = read_stored(p), *times = !p->bad && p->tok == TOK_WEIGHT ? read_stored(p) : NULL;
-    np_str spec = np_parse_name(p, TOK_STRING, "an order of axes");
-    if (p->bad) return NULL;
-    if (times) {
-        if (can_contract(p, from, times, spec)) return np_mod_product(p->mod, from, times, spec);
-        p->bad = true;
-    } else if (is_permutation(spec, from->type->rank)) {
-        return np_mod_derive(p->mod, from, spec);
-    } else {
-        np_parse_fail(p, "\"%s\" is no order of the axes of %s", spec, np_type_str(p->cx, from->type));
-    }
-    return NULL;
-}
 static void read_weight(np_reader *r)
 {
     np_parser *p = &r->p;
@@ -88,11 +43,9 @@ static void read_weight(np_reader *r)
     const np_type *t = np_parse_type(p);
     if (!p->bad && np_mod_weight(p->mod, name)) np_parse_fail(p, "$%s is declared already", name);
     if (!p->bad && t->tuple) np_parse_fail(p, "a weight is one tensor");
-    if (np_parse_take(p, '=')) {
-        np_weight *w = read_made(p);
-        if (w && w->name != name) np_parse_fail(p, "this weight is called $%s", w->name);
-        if (w && w->type != t)
-            np_parse_fail(p, "$%s is %s, not %s", name, np_type_str(p->cx, w->type), np_type_str(p->cx, t));
+    if (!p->bad && np_parse_take(p, '=')) {
+        np_fn *by = np_parse_made(r, t);
+        if (by) np_mod_make(p->mod, name, by);
     } else if (!p->bad) {
         np_mod_declare(p->mod, np_parse_loc(p), name, t);
     }

@@ -94,5 +94,6 @@ bool np_parse_block(np_reader *r, np_stmt *last);
 
 /* ---- parse_fn.c */
 void np_parse_fn(np_reader *r); /* from `fn` to behind `}`; into the module if it is right */
+np_fn *np_parse_made(np_reader *r, const np_type *t); /* from `{` to behind `}`: how a weight is made; NULL: a mistake was reported */
 
 #endif

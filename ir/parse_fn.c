@@ -131,6 +131,41 @@ static bool end_fn(np_reader *r, const np_stmt *ret, const outs *o)
     np_text_free(&why);
     return good;
 }
+/* Does n ask for what the build does not have: sizes of a call, memory, other functions? */
+static void see_varying(void *env, const np_node *n)
+{
+    const np_node **bad = env;
+    int64_t k;
+    bool varies = np_op_info(n->op)->cls == NP_LOOPS || n->op == NP_CALL || n->op == NP_GROUP;
+    for (int i = 0; i < n->type->rank; i++) varies |= !np_dim_int(n->type->dim[i], &k);
+    for (int i = 0; i < NP_MAXATTRS; i++) varies |= n->attr[i] && !np_dim_int(n->attr[i], &k);
+    if (varies && !*bad) *bad = n;
+}
+np_fn *np_parse_made(np_reader *r, const np_type *t)
+{
+    np_parser *p = &r->p;
+    outs *o = np_arena_alloc(&p->cx->tmp, sizeof *o);
+    np_stmt ret = {0};
+    const np_node *bad = NULL;
+    int before = p->cx->nerrors;
+    np_fn *f = np_fn_new(p->mod, "made", NP_STAGE_TENSOR);
+    f->loc = np_parse_loc(p);
+    o->n = 1, o->name[0] = np_str_new(p->cx, "w"), o->type[0] = t;
+    r->b = np_build_new(f);
+    r->b->plain = r->plain;
+    np_parse_want(p, '{');
+    bool good = !p->bad && np_parse_block(r, &ret) && !ret.poison && p->cx->nerrors == before;
+    if (good) good = end_fn(r, &ret, o);
+    if (good) np_fn_walk(f, see_varying, &bad);
+    if (bad)
+        np_error(p->cx, bad->loc, "%s: a weight is made of weights and constants, and its sizes are numbers",
+                 np_op_info(bad->op)->text);
+    np_parse_forget(&r->names, 0);
+    r->bodies = 0;
+    if (good && !bad) return f;
+    np_fn_free(f);
+    return NULL;
+}
 void np_parse_fn(np_reader *r)
 {
     np_parser *p = &r->p;

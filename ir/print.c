@@ -147,6 +147,20 @@ static void put_block(printer *p, const np_block *b, int depth)
     for (const np_node *n = b->first; n; n = n->next) put_node(p, n, depth);
 }
 
+static void put_top(printer *p, const np_fn *f)
+{
+    np_text_add(p->o, " {\n");
+    put_block(p, &f->top, 1);
+    np_text_add(p->o, "}\n");
+}
+static void put_fn_body(np_text *out, const np_fn *f, np_print_opts opts)
+{
+    printer p = {.o = out, .opts = opts};
+    p.name = np_arena_array(&p.mem, f->nnodes + 1, sizeof *p.name);
+    put_top(&p, f);
+    np_arena_free(&p.mem);
+}
+
 void np_print_fn(np_text *out, const np_fn *f, np_print_opts opts)
 {
     printer p = {.o = out, .opts = opts};
@@ -170,9 +184,7 @@ void np_print_fn(np_text *out, const np_fn *f, np_print_opts opts)
     } else {
         np_text_add(out, f->stage == NP_STAGE_LOOP ? " stage=loop" : " stage=placed work=%lld", (long long)f->work);
     }
-    np_text_add(out, " {\n");
-    put_block(&p, &f->top, 1);
-    np_text_add(out, "}\n");
+    put_top(&p, f);
     np_arena_free(&p.mem);
 }
 
@@ -239,10 +251,9 @@ void np_print_mod(np_text *out, const np_mod *m, np_print_opts o)
         const np_weight *w = m->weight[i];
         np_text_add(out, "weight $%s ", w->name);
         np_type_text(out, w->type);
-        if (w->from) np_text_add(out, " = $%s", w->from);
-        if (w->times) np_text_add(out, " $%s", w->times);
-        if (w->from) np_text_add(out, " \"%s\"", w->spec);
-        np_text_add(out, "\n");
+        if (w->by) np_text_add(out, " =");
+        if (w->by) put_fn_body(out, w->by, o);
+        else np_text_add(out, "\n");
     }
     for (int i = 0; i < m->nfns; i++) np_print_fn(out, m->fn[i], o);
     np_arena_free(&mem);

@@ -116,7 +116,7 @@ static const np_node *turned(tile *t, const np_node *x, char *letters, char last
     char from[NP_RANK + 1] = {0}, to[NP_RANK + 1] = {0}, order[NP_RANK + 1] = {0};
     size_t n = strlen(letters), k = 0;
     np_weight *w = is_weight(x) ? np_mod_weight(t->l->old->mod, x->sym) : NULL;
-    if (!w || w->from || !strchr(letters, last) || letters[n - 1] == last) return x;
+    if (!w || !strchr(letters, last) || letters[n - 1] == last) return x;
     for (size_t i = 0; i < n; i++) { /* canonical letters, so that equal permutations are one weight */
         from[i] = (char)('a' + i);
         if (letters[i] != last) order[k] = letters[i], to[k++] = from[i];

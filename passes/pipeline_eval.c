@@ -50,7 +50,7 @@ static void lend_weights(np_mod *m, float **lent)
 {
     for (int i = 0; i < m->nweights; i++) {
         np_weight *w = m->weight[i];
-        if (w->data || w->from) continue;
+        if (w->data || w->by) continue;
         int64_t dim[NP_RANK];
         for (int k = 0; k < w->type->rank; k++) np_dim_int(w->type->dim[k], &dim[k]);
         np_tensor t = np_tensor_new(NP_F32, w->type->rank, dim);

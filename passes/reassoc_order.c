@@ -6,11 +6,12 @@
  * The order that takes the fewest multiplications wins. Where that depends on a size
  * which is known only at run time both are kept, in a `cond` on that size: the
  * threshold is the first size at which the other order takes less. Number factors
- * between the two sums go behind them. Two stored weights cost nothing: their product is
- * a weight of its own, made when the model is built.
+ * between the two sums go behind them. The product of two maps that depend on weights
+ * alone costs nothing: the build makes it (made.c).
  *
  * A plan is made over the old function first: x itself is only left out if whoever
  * reads it is done in another order, at least sometimes, and then computes it itself. */
+#include "made.h"
 #include "reassoc.h"
 
 #include <math.h>
@@ -148,16 +149,6 @@ static double count(const chain *c, const char *at, int64_t size)
     return n;
 }
 
-/* The product of two stored weights is made when the model is built; of halves it would be twice as large a file. */
-static bool is_stored(const np_node *n, const np_mod *m)
-{
-    const np_weight *w = n->op == NP_WEIGHT ? np_mod_weight(m, n->sym) : NULL;
-    return w && !w->from && is_float(n) && (w->stored == NP_F32 || w->stored == NP_F64);
-}
-static bool both_stored(const np_node *a, const np_node *b, const np_mod *m)
-{
-    return is_stored(a, m) && is_stored(b, m);
-}
 static double cost(const chain *c, int order, int64_t size)
 {
     char all[2 * NP_RANK + 1], kept[3 * NP_RANK + 1], made[2 * NP_RANK + 1];
@@ -167,7 +158,8 @@ static double cost(const chain *c, int order, int64_t size)
         join(a->at, b->at, NULL, all);
         join(out, d->at, NULL, kept);
         join(a->at, b->at, kept, made);
-        double n = both_stored(a->n, b->n, c->mod) ? 0 : count(c, all, size);
+        double n = count(c, all, size);
+        if (np_made_product(c->mod, a->n, b->n, n)) n = 0;
         join(made, d->at, NULL, all);
         return n + count(c, all, size);
     }
@@ -271,14 +263,18 @@ static bool sums(const np_node *n)
 {
     return n->op == NP_CONTRACT || (n->op == NP_REDUCE && strcmp(n->sym, "sum") == 0);
 }
+static const char *called(const np_node *n)
+{
+    return n->op == NP_WEIGHT ? n->sym : n->name ? n->name : np_op_info(n->op)->text;
+}
 /* x A B, which is cheaper than x (A B). */
 static void note_apart(const chain *c, const np_node *n, const np_fn *f)
 {
     for (int i = 1; c->n == 3 && i < 3; i++) {
         const np_node *a = c->f[first[i][0]].n, *b = c->f[first[i][1]].n;
-        if (both_stored(a, b, c->mod) && possible(c, i))
-            np_note(f->cx, n->loc, "the weights %s and %s stay two maps: their product would take more",
-                    a->sym, b->sym);
+        if (np_made_product(c->mod, a, b, 0) && possible(c, i))
+            np_note(f->cx, n->loc, "the maps %s and %s stay two: their product would take more",
+                    called(a), called(b));
     }
 }
 static void plan_node(void *env, const np_node *n)
@@ -306,7 +302,7 @@ static void mark_sunk(void *env, const np_node *n)
     plans *w = env;
     const chain *c = w->of[n->id];
     double scale;
-    w->found += c || (n->op == NP_CONTRACT && both_stored(n->arg[0], n->arg[1], w->f->mod));
+    w->found += c != NULL;
     for (int i = 0; c && i < n->nargs; i++) {
         const np_node *m = n->arg[i];
         if (behind(m, &scale) != c->x) continue;
@@ -316,22 +312,6 @@ static void mark_sunk(void *env, const np_node *n)
 }
 
 /* ---- making */
-static np_node *stored_product(np_build *b, const np_node *x, const np_node *y, const char *spec)
-{
-    np_mod *m = b->fn->mod;
-    const np_weight *w = np_mod_product(m, np_mod_weight(m, x->sym), np_mod_weight(m, y->sym), spec);
-    np_note(b->cx, b->loc, "the weights %s and %s are multiplied when the model is built: %s", x->sym, y->sym,
-            np_type_str(b->cx, w->type));
-    return np_build_weight(b, w->name);
-}
-static np_factor merged(const np_product *p, const np_factor *a, const np_factor *b, const char *kept)
-{
-    char all[NP_LETTERS + 1], spec[3 * NP_LETTERS + 4], out[NP_LETTERS + 1];
-    np_factor_union(p, a->at, b->at, all);
-    join(all, "", kept, out);
-    snprintf(spec, sizeof spec, "%s,%s->%s", a->at, b->at, out);
-    return np_factor_of(stored_product(p->b, a->n, b->n, spec), out);
-}
 /* What has the first axis of the result stands first. */
 static np_factor pair(const np_product *p, np_factor a, np_factor b, const char *kept)
 {
@@ -346,7 +326,7 @@ static np_node *make(chain *c, int order)
     if (c->n == 3) {
         const np_factor *a = &c->f[first[order][0]], *b = &c->f[first[order][1]], *d = &c->f[first[order][2]];
         np_factor_union(p, p->out, d->at, kept);
-        x = both_stored(a->n, b->n, c->mod) ? merged(p, a, b, kept) : pair(p, *a, *b, kept);
+        x = pair(p, *a, *b, kept);
         r = pair(p, x, *d, p->out);
     } else if (order == 0) {
         snprintf(kept, sizeof kept, "%s%c", p->out, p->sum[0]);
@@ -395,8 +375,6 @@ static np_node *order_rule(np_rw *rw, const np_node *old, np_node *const *arg)
     (void)arg;
     if (w->sunk[old->id])
         return np_build_num(rw->b, np_type_scalar(rw->b->cx, NP_F32), NAN); /* read by nobody */
-    if (old->op == NP_CONTRACT && both_stored(old->arg[0], old->arg[1], rw->old->mod))
-        return stored_product(rw->b, old->arg[0], old->arg[1], old->sym);
     if (!c) return NULL;
     c->p.b = rw->b;
     for (int i = 0; i < c->n; i++) c->f[i].n = np_rewrite_get(rw, c->f[i].n);

@@ -9,7 +9,7 @@ void np_same_weights(np_mod *m)
     for (int i = 0; i < m->nweights; i++) {
         np_weight *w = m->weight[i];
         int64_t dim[NP_RANK];
-        if (w->data || w->from) continue;
+        if (w->data || w->by) continue;
         for (int k = 0; k < w->type->rank; k++)
             if (!np_dim_int(w->type->dim[k], &dim[k])) dim[k] = 0;
         np_tensor t = np_tensor_new(w->type->dtype, w->type->rank, dim);

@@ -409,7 +409,7 @@ START_TEST(stored_weights)
     static const float w[6] = {1, 2, 3, 4, 5, 6};
     static const uint16_t h[2] = {0x3c00, 0xc000}; /* 1 and -2 in f16 */
     const np_fn *f =
-        function("weight $w f32[2,3]\nweight $w.ba f32[3,2] = $w \"ab->ba\"\nweight $h f16[2]\n"
+        function("weight $w f32[2,3]\nweight $w.ba f32[3,2] = {\n  %0 = weight $w\n  %1 = permute %0 \"ab->ba\"\n  ret %1\n}\nweight $h f16[2]\n"
                  "fn @f() {\n  %a = weight $w\n  %b = weight $w.ba\n  %c = weight $h\n  ret %a %b %c\n}\n");
     np_weight *a = np_mod_weight(mod, "w"), *c = np_mod_weight(mod, "h");
     a->data = w, a->stored = NP_F32;
