@@ -248,6 +248,7 @@ np_fn *np_fuse_run(const np_fn *f, const np_knobs *k)
     u.reader = np_arena_array(&u.mem, u.f->nnodes + 1, sizeof *u.reader);
     u.as = np_arena_array(&u.mem, u.f->nnodes + 1, sizeof *u.as);
     np_fuse_decide(&u);
+    np_fuse_merge(&u);
     np_fn *now = np_fuse_build(&u);
     np_fn_free(sunk);
     np_fn_free(trimmed);

@@ -4,6 +4,12 @@
 
 #include "passes.h"
 
+typedef struct np_fuse_set {               /* roots that are computed row by row in one group */
+    const np_node **member, **pred, *name; /* pred: what they need; name: the one that it is called after */
+    int n, npreds;
+    bool *leaves; /* of each member: it is wanted outside */
+    bool begun;
+} np_fuse_set;
 typedef struct np_fuse {
     np_cx *cx;
     const np_fn *f;
@@ -12,9 +18,14 @@ typedef struct np_fuse {
     const np_node **reader; /* by id: the only group that reads it (its root), or np_fuse_many */
     int *cost;              /* by id: operations to compute an element again */
     const np_node **as;     /* by id of an output of a scan: what it is stored as, moved; or NULL */
+    np_fuse_set **set;      /* by id of what is kept at top */
+    int *rows;              /* by id: the axis of its rows, where its set has more members */
 } np_fuse;
 extern const np_node np_fuse_many;
-enum { NP_FUSE_DEAR = 4 }; /* operations that cost more than a store and a load */
+enum {
+    NP_FUSE_DEAR = 4,    /* operations that cost more than a store and a load */
+    NP_FUSE_MEMBERS = 60 /* of a set, at most */
+};
 
 /* ---- fuse.c: what is kept. */
 void np_fuse_decide(np_fuse *u);
@@ -25,6 +36,8 @@ bool np_fuse_ends_sum(const int *uses, const np_node *n);
 np_fn *np_fuse_trim(const np_fn *f);
 /* ---- fuse_sink.c: what stands around scans goes into their bodies. NULL: nothing does. */
 np_fn *np_fuse_sink(const np_fuse *u);
+/* ---- fuse_merge.c: which groups become one. */
+void np_fuse_merge(np_fuse *u);
 /* ---- fuse_group.c: the new function, every kept node a group. */
 np_fn *np_fuse_build(np_fuse *u);
 

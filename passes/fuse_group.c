@@ -91,12 +91,14 @@ static void results_in_order(maker *m, const np_node *root, np_node *now)
         if (n->op == NP_PICK && n->arg[0] == root && m->u->as[n->id])
             np_rewrite_set(m->rw, m->u->as[n->id], np_build_result(m->rw->b, now, (int)n->attr[0]->k));
 }
-static np_node *group(maker *m, const np_node *root)
+/* rows: the axis along which it is cut together with the groups beside it; -1: it stands alone. */
+static np_node *group(maker *m, const np_node *root, int rows)
 {
     np_build *b = m->rw->b;
     int from = m->nlocals;
     b->loc = root->loc;
-    np_node *g = np_build_open(b, NP_GROUP, 0, NULL, &(np_extra){.sym = group_name(m->u->cx, root)});
+    np_extra x = {.sym = group_name(m->u->cx, root), .attr = {np_dim_const(m->u->cx, rows)}};
+    np_node *g = np_build_open(b, NP_GROUP, 0, NULL, &x);
     g->name = root->name;
     int n = np_result_count(root);
     np_node *made = value(m, root), *yield[64];
@@ -107,14 +109,63 @@ static np_node *group(maker *m, const np_node *root)
     b->loc = root->loc;
     return np_build_close(b, g, n, yield);
 }
+/* The group of one root alone. */
+static void statement(maker *m, const np_node *n)
+{
+    np_node *now = group(m, n, -1);
+    if (!now->axes && now->type == n->type) now->axes = n->axes;
+    np_rewrite_set(m->rw, n, now);
+    results_in_order(m, n, now);
+}
+/* A group of groups, one for each member; it yields what is wanted outside. */
+static void set_statement(maker *m, const np_fuse_set *s)
+{
+    np_build *b = m->rw->b;
+    np_node *yield[NP_FUSE_MEMBERS];
+    int from = m->nlocals, n = 0;
+    b->loc = s->name->loc;
+    np_node *g = np_build_open(b, NP_GROUP, 0, NULL, &(np_extra){.sym = group_name(m->u->cx, s->name)});
+    g->name = s->name->name;
+    for (int i = 0; i < s->n; i++) {
+        const np_node *x = s->member[i];
+        np_node *now = group(m, x, m->u->rows[x->id]);
+        if (now->type == x->type) now->axes = x->axes;
+        np_rewrite_set(m->rw, x, now);
+        m->local[m->nlocals++] = x;
+        if (s->leaves[i]) yield[n++] = now;
+    }
+    forget(m, from);
+    b->loc = s->name->loc;
+    np_node *now = np_build_close(b, g, n, yield);
+    for (int i = 0, k = 0; i < s->n; i++) {
+        const np_node *x = s->member[i];
+        if (!s->leaves[i]) continue;
+        np_node *y = np_build_result(b, now, k++);
+        if (!y->name) y->name = x->name;
+        if (y->type == x->type) y->axes = x->axes;
+        np_rewrite_set(m->rw, x, y);
+    }
+}
+/* The set of n, after those that it needs. */
+static void ensure_set(maker *m, const np_node *n)
+{
+    np_fuse_set *s = m->u->set[n->id];
+    if (s->begun) return;
+    s->begun = true;
+    for (int i = 0; i < s->npreds; i++) ensure_set(m, s->pred[i]);
+    if (s->n == 1)
+        statement(m, n);
+    else
+        set_statement(m, s);
+}
 static void statements(maker *m, const np_block *old)
 {
     for (const np_node *n = old->first; n; n = n->next) {
         if (!m->rw->live[n->id] || !m->u->kept[n->id]) continue;
-        np_node *now = group(m, n);
-        if (!now->axes && now->type == n->type) now->axes = n->axes;
-        np_rewrite_set(m->rw, n, now);
-        results_in_order(m, n, now);
+        if (m->u->set[n->id])
+            ensure_set(m, n);
+        else
+            statement(m, n);
     }
 }
 /* Fills an open body; gives what it yields. */
@@ -139,7 +190,7 @@ static void results(maker *m)
         if (stays || !np_is_leaf(x))
             v[i] = value(m, x);
         else
-            v[i] = group(m, x);
+            v[i] = group(m, x, -1);
     }
     m->rw->b->loc = ret->loc;
     np_build_ret(m->rw->b, f->nouts, f->out_name, ret->nargs, v);

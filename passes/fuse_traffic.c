@@ -136,6 +136,18 @@ static void count_leaf(find *s, np_traffic_row *r, const np_node *x)
     r->reads[r->nreads++] = (np_traffic_read){x, bytes(s, n, x->type->dtype)};
     add_to(s, &r->read, bytes(s, n, x->type->dtype));
 }
+/* A weight that several groups of one pass name is read once. */
+static void same_weights(find *s)
+{
+    for (int i = 0; i < s->nleaves; i++)
+        for (int k = 0; k < i && s->leaf[i]->op == NP_WEIGHT; k++) {
+            const np_dim **a = &s->need[s->leaf[k]->id], **b = &s->need[s->leaf[i]->id];
+            if (s->leaf[k]->op != NP_WEIGHT || strcmp(s->leaf[i]->sym, s->leaf[k]->sym) != 0) continue;
+            if (np_dim_le(s->cx, *a, *b)) *a = *b;
+            *b = np_dim_const(s->cx, 0);
+            break;
+        }
+}
 static void rows_in(find *s, const np_block *b, int depth, const np_dim *times);
 static void row_of(find *s, const np_node *g, int depth, const np_dim *times)
 {
@@ -144,6 +156,7 @@ static void row_of(find *s, const np_node *g, int depth, const np_dim *times)
     memset(s->need, 0, (s->f->nnodes + 1) * sizeof *s->need);
     s->nleaves = 0;
     block_needs(s, g->body[0], g->body[0]);
+    same_weights(s);
     for (int i = 0; i < yield->nargs; i++) /* what grows is not read for that */
         if (grown(yield->arg[i])) s->need[grown(yield->arg[i])->arg[1]->id] = np_dim_const(s->cx, 0);
     r->reads = np_arena_array(s->mem, (size_t)s->nleaves + 1, sizeof *r->reads);
