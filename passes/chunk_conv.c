@@ -20,9 +20,10 @@ struct np_conv {
     np_block *at;                       /* where the tables are made */
     np_lab power[NP_STATES][NP_STATES]; /* M^l, l = t < C */
     np_lab last[NP_STATES][NP_STATES];  /* M^C */
+    np_lab enter[NP_WRITES][NP_STATES]; /* post_f w_f; what writes the same value is one */
     np_lab see[NP_READS][NP_STATES];    /* a_e M^l */
     np_lab put[NP_WRITES][NP_STATES];   /* M^l (post_f w_f) */
-    np_lab matrix[NP_READS][NP_WRITES]; /* [t,u]: what the write of u brings to the read of t */
+    np_lab matrix[NP_READS][NP_WRITES]; /* [u,t]: what the write of u brings to the read of t */
     bool now[NP_READS][NP_WRITES];      /* .. u = t included */
     bool mixes;                         /* M has zeros that say that something is not taken */
 };
@@ -65,6 +66,8 @@ bool np_conv_take(np_affine *a)
             add_axes(a, a->write[f].post[i], around);
         }
     }
+    for (const char *p = a->axes; *p; p++) /* no lanes along an axis of one */
+        if (np_dim_is(a->l.dim[(int)*p], 1)) add_axes(a, np_label_of(NULL, (char[]){*p, 0}), around);
     np_label_keep(a->batch, a->axes, around, true);
     np_label_keep(a->value, a->axes, around, false);
     np_label_keep(a->value, a->value, a->key, false);
@@ -91,6 +94,11 @@ static np_lab whole_number(np_chunked *m, double v)
 static np_lab minus(np_chunked *m, np_lab x, np_lab y)
 {
     return np_label_op(m->l, NP_SUB, 2, (np_lab[]){x, y});
+}
+static np_lab ut(np_chunked *m, np_lab x,
+                 np_lab y) /* x - y for all pairs of steps, that which reads as the last axis */
+{
+    return np_label_op_as(m->l, NP_SUB, 2, (np_lab[]){x, y}, "ut");
 }
 static void powers(np_chunked *m, struct np_conv *c)
 {
@@ -140,20 +148,33 @@ static np_lab steps_of(np_chunked *m, const char *letter)
     b->plain = false;
     return np_label_of(n, letter);
 }
-static void see(np_chunked *m)
+static bool same_value(const np_write *x, const np_write *y)
+{
+    return x->b.n == y->b.n && x->b.zero == y->b.zero && strcmp(x->b.axes, y->b.axes) == 0;
+}
+static void see(np_chunked *m, struct np_conv *c)
 {
     np_affine *a = m->a;
     np_frames *s = m->s;
     for (int i = 0; i < a->nstates; i++)
         for (int j = 0; j < a->nstates; j++) m->mix[i][j] = np_frame_see(s, a->mix[i][j], false);
-    for (int f = 0; f < a->nwrites; f++) {
-        m->w[f] = np_frame_see(s, a->write[f].w, false);
-        for (int i = 0; i < a->nstates; i++) m->post[f][i] = np_frame_see(s, a->write[f].post[i], false);
-    }
     for (int e = 0; e < a->nreads; e++) {
         for (int i = 0; i < a->nstates; i++) m->read[e][i] = np_frame_see(s, a->read[e].a[i], false);
-        for (int f = 0; f < a->nwrites; f++)
-            m->same[e][f] = np_chunk_score(m, np_frame_see(s, a->read[e].same[f], false), m->w[f]);
+        for (int f = 0; f < a->nwrites; f++) m->same[e][f] = np_label_none;
+    }
+    for (int f = 0; f < a->nwrites; f++) {
+        int g = 0;
+        while (!same_value(&a->write[g], &a->write[f])) g++;
+        np_lab w = np_frame_see(s, a->write[f].w, false);
+        for (int i = 0; i < a->nstates; i++) {
+            np_lab post = np_frame_see(s, a->write[f].post[i], false);
+            c->enter[f][i] = np_label_none;
+            c->enter[g][i] = np_label_add(m->l, c->enter[g][i], np_label_mul(m->l, post, w));
+        }
+        for (int e = 0; e < a->nreads; e++) {
+            np_lab same = np_chunk_score(m, np_frame_see(s, a->read[e].same[f], false), w);
+            m->same[e][g] = np_label_add(m->l, m->same[e][g], same);
+        }
     }
 }
 struct np_conv *np_conv_tables(np_chunked *m)
@@ -162,17 +183,15 @@ struct np_conv *np_conv_tables(np_chunked *m)
     int n = m->a->nstates;
     struct np_conv *c = np_arena_alloc(&l->b->fn->mem, sizeof *c);
     *c = (struct np_conv){.at = l->b->at};
-    see(m);
+    see(m, c);
     c->mixes = n > 1 && !full(m);
     powers(m, c);
     np_lab t = steps_of(m, "t"), u = np_label_rename(t, 't', 'u');
     for (int f = 0; f < m->a->nwrites; f++)
         for (int i = 0; i < n; i++) {
             c->put[f][i] = np_label_none;
-            for (int j = 0; j < n; j++) {
-                np_lab x = np_label_mul(l, m->post[f][j], m->w[f]);
-                c->put[f][i] = np_label_add(l, c->put[f][i], np_label_mul(l, c->power[i][j], x));
-            }
+            for (int j = 0; j < n; j++)
+                c->put[f][i] = np_label_add(l, c->put[f][i], np_label_mul(l, c->power[i][j], c->enter[f][j]));
         }
     for (int e = 0; e < m->a->nreads; e++) {
         for (int j = 0; j < n; j++) {
@@ -181,7 +200,7 @@ struct np_conv *np_conv_tables(np_chunked *m)
                 c->see[e][j] = np_label_add(l, c->see[e][j], np_label_mul(l, m->read[e][i], c->power[i][j]));
         }
         for (int f = 0; f < m->a->nwrites; f++) {
-            np_lab k = kernel(m, c, e, f, t), between = m->s->back ? minus(m, u, t) : minus(m, t, u);
+            np_lab k = kernel(m, c, e, f, t), between = m->s->back ? ut(m, u, t) : ut(m, t, u);
             if (!c->now[e][f]) between = minus(m, between, whole_number(m, 1));
             c->matrix[e][f] = looked_up(m, k, between);
         }
@@ -214,6 +233,24 @@ static np_lab rows(np_chunked *m, np_lab table, np_lab index)
     b->at = here;
     return r;
 }
+/* Does read e see nothing of what write f has put into the states in the step before? */
+static bool unseen(const np_chunked *m, int e, int f)
+{
+    for (int i = 0; i < m->a->nstates; i++)
+        if (!m->read[e][i].zero && !m->conv->enter[f][i].zero) return false;
+    return true;
+}
+/* The sum over u of what each write brings. A mask stands around the products, as in other forms. */
+static np_lab brought(np_chunked *m, int e, int f, const char *out)
+{
+    char pairs[NP_LETTERS];
+    np_lab by = m->conv->matrix[e][f];
+    np_lab x = product(m, by, np_chunk_at_u(m->b[f]), m->conv->mixes || unseen(m, e, f));
+    if (x.zero) return x;
+    np_label_join(pairs, "u", out, "");
+    x = np_label_op_as(m->l, NP_SELECT, 3, (np_lab[]){m->past[m->conv->now[e][f]], x, np_label_none}, pairs);
+    return np_label_dot(m->l, x, np_label_one, out);
+}
 static bool all_seen(const np_chunked *m, int e)
 {
     bool all = true;
@@ -232,10 +269,7 @@ static void reads(np_chunked *m, np_lab before)
             np_lab at = before.n ? rows(m, c->see[e][j], before) : c->see[e][j];
             r = np_label_add(l, r, sum_of(m, at, m->state[j], m->a->key, out, c->mixes || !all_seen(m, e)));
         }
-        for (int f = 0; f < m->a->nwrites; f++)
-            r = np_label_add(
-                l, r,
-                np_chunk_weighed(m, c->matrix[e][f], np_chunk_at_u(m->b[f]), &m->past[c->now[e][f]], out));
+        for (int f = 0; f < m->a->nwrites; f++) r = np_label_add(l, r, brought(m, e, f, out));
         m->out[e] = r;
     }
 }
@@ -260,7 +294,7 @@ static void next_states(np_chunked *m, np_lab after)
         for (int f = 0; f < m->a->nwrites; f++) {
             np_lab put = after.n ? rows(m, c->put[f][i], after) : np_chunk_at_u(c->put[f][i]);
             s = np_label_add(
-                l, s, sum_of(m, put, np_chunk_at_u(m->b[f]), "u", out, c->mixes || m->post[f][i].zero));
+                l, s, sum_of(m, put, np_chunk_at_u(m->b[f]), "u", out, c->mixes || c->enter[f][i].zero));
         }
         m->next[i] = np_label_of(np_label_to(l, s, out), out);
     }
