@@ -19,8 +19,8 @@ typedef struct np_options {
     char *const *rest;
     const char *out, *weights, *tokenizer, *in, *print_before, *print_after, *html;
     const char *emit, *via, *target, *backend; /* one of a list, or NULL */
-    int64_t chunk;                             /* NP_UNSAID: not given */
-    int64_t context, batch, split, repeat;     /* 0: not given */
+    int64_t chunk, split;                      /* NP_UNSAID: not given */
+    int64_t context, batch, repeat;            /* 0: not given */
     bool time, eval, rounded, help;
     np_settings set;
 } np_options;

@@ -187,7 +187,7 @@ static np_status run_all(eval *e, np_pieces *p)
     return st;
 }
 
-/* In one piece or two, through the entry that takes them. */
+/* In one piece or two, through the entry that takes them; what has no steps is no piece. */
 static np_status cut(eval *e, np_pieces *p, int64_t len[2])
 {
     int64_t all = np_pieces_time(&e->job, e->in), split = e->o->split; /* the same in every row */
@@ -200,15 +200,17 @@ static np_status cut(eval *e, np_pieces *p, int64_t len[2])
                      .entry = "whole",
                      .n = 1,
                      .len = len};
-    if (!split) return NP_OK;
-    if (split >= all) {
+    if (split == NP_UNSAID) return NP_OK;
+    if (split > (all > 0 ? all : 0)) {
         np_error(e->cx, (np_loc){.file = np_str_new(e->cx, e->o->in)},
-                 "--split %" PRId64 ": the inputs have %" PRId64 " steps", split, all > 0 ? all : 0);
+                 "--split %" PRId64 ": the inputs have %" PRId64 " step%s", split, all > 0 ? all : 0,
+                 all == 1 ? "" : "s");
         return NP_FAIL;
     }
+    if (all == 0) return NP_OK;
     p->entry = "prefill";
-    p->n = 2;
-    len[0] = split;
+    p->n = 1 + (split > 0 && split < all);
+    len[0] = split ? split : all;
     len[1] = all - split;
     return NP_OK;
 }
@@ -216,7 +218,7 @@ static np_status cut(eval *e, np_pieces *p, int64_t len[2])
 static np_status prepare(eval *e)
 {
     np_program p;
-    bool interp = e->o->via && strcmp(e->o->via, "interp") == 0, split = e->o->split > 0;
+    bool interp = e->o->via && strcmp(e->o->via, "interp") == 0, split = e->o->split != NP_UNSAID;
     if (np_job_derive(&e->job, NP_WHOLE | (split ? NP_INIT | NP_PREFILL : 0))) return NP_FAIL;
     e->f = np_job_plain(&e->job, "whole");
     if (split && !np_job_plain(&e->job, "prefill")) {

@@ -59,7 +59,7 @@ static const option options[] = {
      "what computes: the reference interpreter, or compiled C (this if nothing is said)"},
     {"rounded", 0, FLAG, NULL, AT(rounded), 0, 0,
      "interp: round to the declared types after every operation (else all in f64)"},
-    {"split", 0, COUNT, "N", AT(split), 1, INT32_MAX, "run N steps, carry the state, run the rest"},
+    {"split", 0, COUNT, "N", AT(split), 0, INT32_MAX, "run N steps, carry the state, run the rest"},
     {"repeat", 0, COUNT, "N", AT(repeat), 1, 1000000,
      "run it N times and print the median and the least time"},
     {"help", 'h', FLAG, NULL, AT(help), 0, 0, "this text"},
@@ -191,7 +191,7 @@ static const option *match(const np_command *c, int argc, char **argv, int *i, c
 
 np_status np_options_read(np_cx *cx, const np_command *c, int argc, char **argv, int from, np_options *out)
 {
-    *out = (np_options){.chunk = NP_UNSAID};
+    *out = (np_options){.chunk = NP_UNSAID, .split = NP_UNSAID};
     for (int i = from; i < argc; i++) {
         const char *v = NULL;
         if (strcmp(argv[i], "--") == 0) {

@@ -97,13 +97,30 @@ static int chunk(const np_job *j)
     if (j->chunk > 0 && !np_job_scans(j)) {
         np_warn(j->cx, loc, "%d: the model has no scan with a state, so nothing is cut into chunks",
                 j->chunk);
-    } else if (T && j->chunk > T->hi) {
+    } else if (T && j->chunk > 1 && j->chunk > T->hi) {
         int most = T->hi > 1 ? (int)T->hi : 1;
-        np_warn(j->cx, loc, "%d: there are at most %d steps at once; the chunk is cut to %d", j->chunk, most,
-                most);
+        np_warn(j->cx, loc, "%d: there %s at most %d step%s at once; the chunk is cut to %d", j->chunk,
+                most == 1 ? "is" : "are", most, most == 1 ? "" : "s", most);
         return most;
     }
     return j->chunk;
+}
+
+/* A scan that goes step by step though chunks were asked for: the reason is told, once for each. */
+static void say_step_forms(np_job *j)
+{
+    np_cx *cx = j->cx;
+    int n = cx->ndiags;
+    for (int i = 0; i < n && j->o->chunk > 1; i++) {
+        const np_diag *d = &cx->diag[i];
+        const char *why = d->level == NP_NOTE && d->pass && strcmp(d->pass, "chunk") == 0
+                              ? strstr(d->text, "step form (chunk 1): ")
+                              : NULL;
+        bool said = false;
+        for (int k = n; why && k < cx->ndiags; k++)
+            said |= cx->diag[k].loc.file == d->loc.file && cx->diag[k].loc.line == d->loc.line;
+        if (why && !said) np_warn(cx, d->loc, "--chunk %d: a scan keeps its %s", (int)j->o->chunk, why);
+    }
 }
 
 /* ---- passes */
@@ -128,6 +145,7 @@ np_status np_job_form(np_job *j)
             j->form[i] = next;
         }
     }
+    say_step_forms(j);
     return NP_OK;
 }
 
@@ -145,6 +163,7 @@ np_status np_job_lower(np_job *j)
     while (m->nfns) np_mod_drop(m, m->fn[m->nfns - 1]->name);
     for (int i = 0; i < j->nplain; i++) np_mod_put(m, np_pipeline_run(j->plain[i], &p));
     j->lowered = true;
+    say_step_forms(j);
     return j->cx->nerrors ? NP_FAIL : NP_OK;
 }
 

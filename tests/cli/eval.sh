@@ -43,13 +43,17 @@ for via in interp c; do
     expect 0 '' "$neap" eval gau --in in.safetensors --via $via -o whole
     expect 0 '' "$neap" eval gau --in in.safetensors --via $via -o split --split 5
     expect 0 'logits +f(32|64)\[8,256\]' "$neap" info split
-    expect 1 "in.safetensors: error: --split 8: the inputs have 8 steps" "$neap" eval gau --in in.safetensors --via $via --split 8
+    for split in 0 8; do # nothing, then all; all, then nothing
+        expect 0 '' "$neap" eval gau --in in.safetensors --via $via -o other --split $split
+        same whole other
+    done
+    expect 1 "in.safetensors: error: --split 9: the inputs have 8 steps" "$neap" eval gau --in in.safetensors --via $via --split 9
 done
 expect 1 'has no step: ' "$neap" eval attn --in "$data/mixers/attn-grouped.safetensors" --set causal=false --split 5
 expect 0 '^o f32' "$neap" eval attn --in "$data/mixers/attn-grouped.safetensors" --set causal=false
 expect 1 'there is no C compiler|is not there' env CC=/nonexistent "$neap" eval mixers/gla --in "$gla"
 expect 1 'the C compiler false failed' env CC=false "$neap" eval mixers/gla --in "$gla"
-leaves in.safetensors whole split
+leaves in.safetensors whole split other
 tokens in.safetensors 1 2 3
 
 # chunks: cut to the sequence, pointless without a scan; through the interpreter too
@@ -59,15 +63,37 @@ for via in interp c; do
     expect 0 '^--chunk: warning: 7: the model has no scan with a state' \
         "$neap" eval attn --in "$data/mixers/attn-grouped.safetensors" --via $via --chunk 7
 done
+# a body that cannot be taken apart goes step by step, and who asked for chunks is told why
+cat >"$work/bent.lua" <<'END'
+local T = axis "T"
+return model { build = function()
+  local x = int(input("tokens", { T }, int))
+  local y = scan(T, { S = zeros({}, f32) }, function(s)
+    local S = tanh(s.S + x)
+    return S, { S = S }
+  end)
+  return { y = y:as { T } }
+end }
+END
+for via in interp c; do
+    expect 0 '' "$neap" eval "$work/bent.lua" --in in.safetensors --via $via -o whole
+    expect 0 'bent.lua:5: warning: --chunk 2: a scan keeps its step form \(chunk 1\): .* not affine' \
+        "$neap" eval "$work/bent.lua" --in in.safetensors --via $via --chunk 2 -o other
+    same whole other
+done
+for n in -3 1.5 many ''; do expect 2 "chunk takes a whole number from 0 to" "$neap" eval "$work/bent.lua" --in in.safetensors --chunk "$n"; done
 # sequences of no step and of one
 shape=0 tokens none
 tokens single 65
 for via in interp c; do
     expect 0 '^logits f(32|64)\[0,256\]  empty' "$neap" eval gau --in none --via $via
     expect 0 '^logits f(32|64)\[1,256\]  least' "$neap" eval gau --in single --via $via
-    expect 1 '--split 1: the inputs have [01] steps' "$neap" eval gau --in none --via $via --split 1
+    expect 0 'empty' "$neap" eval gau --in none --via $via --split 0
+    expect 0 'least' "$neap" eval gau --in single --via $via --split 1
+    expect 1 '--split 1: the inputs have 0 steps' "$neap" eval gau --in none --via $via --split 1
+    expect 1 '--split 2: the inputs have 1 step$' "$neap" eval gau --in single --via $via --split 2
 done
-leaves in.safetensors none single
+leaves in.safetensors whole other none single
 tokens in.safetensors 1 2 3
 
 # a batch of token sequences for a model of one: a run for each
