@@ -143,6 +143,10 @@ static np_status emit(np_cx *cx, const np_program *p, np_text *out)
                      "loop, so that they become vectors */\n"
                      "#pragma GCC optimize(\"no-loop-unroll-and-jam\")\n#define np_lanes _Pragma(\"GCC unroll 1\")\n"
                      "#else\n#define np_lanes\n#endif\n");
+    if (c.kernels.s && strstr(c.kernels.s, "np_prefetch("))
+        np_text_add(out, "#if defined __GNUC__\n"
+                         "#define np_prefetch(p) __builtin_prefetch(p)\n"
+                         "#else\n#define np_prefetch(p) ((void)0)\n#endif\n");
     if (p->runtime) {
         np_text_add(out, "\n");
         np_text_put(out, np_embed_runtime_np_rt_h, np_embed_runtime_np_rt_h_len);

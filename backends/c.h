@@ -111,6 +111,7 @@ bool np_cstmt_stores_into(const np_node *statement, const np_node *buf);
 void np_cstmt_settle(np_ckernel *k, const np_node *statement); /* writes down what it would change */
 void np_cstmt_value(np_ckernel *k, const np_node *n);
 void np_cstmt_store(np_ckernel *k, const np_node *n);
+void np_cstmt_prefetch(np_ckernel *k, const np_node *n);
 void np_cstmt_array(np_ckernel *k, const np_node *n); /* a local one */
 
 /* c_loop.c */

@@ -24,6 +24,7 @@ static np_cparam *param_of(np_ckernel *k, const np_node *buf)
 static void find_params(np_ckernel *k, const np_block *b)
 {
     for (const np_node *n = b->first; n; n = n->next) {
+        if (n->op == NP_PREFETCH) param_of(k, n->arg[0]);
         if ((n->op == NP_LOAD || n->op == NP_STORE) && !np_cstmt_is_local(n->arg[0]) &&
             (n->op == NP_STORE || k->uses[n->id])) {
             np_cparam *p = param_of(k, n->arg[0]);

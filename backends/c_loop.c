@@ -237,6 +237,7 @@ void np_cloop_block(np_ckernel *k, const np_block *b)
             if (np_dim_is(n->attr[0], -2)) np_cstmt_array(k, n);
             break;
         case NP_STORE: np_cstmt_store(k, n); break;
+        case NP_PREFETCH: np_cstmt_prefetch(k, n); break;
         case NP_LOOP: loop(k, n); break;
         case NP_COND: cond(k, n); break;
         default: np_cstmt_value(k, n);

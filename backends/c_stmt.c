@@ -213,6 +213,11 @@ void np_cstmt_store(np_ckernel *k, const np_node *n)
     else
         np_cstmt_line(k, "%s = %s;", to, v);
 }
+void np_cstmt_prefetch(np_ckernel *k, const np_node *n)
+{
+    for (int i = 1; i < n->nargs; i++) np_cstmt_take(k, n->arg[i]);
+    np_cstmt_line(k, "np_prefetch(&%s);", np_cexpr_place(k, n->arg[0], n->nargs - 1, n->arg + 1));
+}
 /* An array that no registers hold is reached through a pointer of its own: gcc keeps sums in registers beside it then. */
 void np_cstmt_array(np_ckernel *k, const np_node *n)
 {

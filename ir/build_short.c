@@ -104,6 +104,12 @@ np_node *np_build_load(np_build *b, np_node *buf, int n, np_node *const *index)
     if (n) memcpy(arg + 1, index, (size_t)n * sizeof *arg);
     return np_build_op(b, NP_LOAD, n + 1, arg, NULL);
 }
+void np_build_prefetch(np_build *b, np_node *buf, int n, np_node *const *index)
+{
+    np_node *arg[NP_RANK + 1] = {buf};
+    if (n) memcpy(arg + 1, index, (size_t)n * sizeof *arg);
+    np_build_op(b, NP_PREFETCH, n + 1, arg, NULL);
+}
 void np_build_store(np_build *b, np_node *buf, np_node *v, int n, np_node *const *index)
 {
     np_node *arg[NP_RANK + 2] = {buf, v};

@@ -43,13 +43,13 @@ static void check_loop_node(checker *c, const np_node *n)
 {
     bool buffer = n->op == NP_ALLOC || n->op == NP_WEIGHT || (n->op == NP_CONST && n->data);
     if (!buffer && !n->type->tuple && n->type->rank != 0) fault(c, n, "a whole tensor after loops");
-    if ((n->op == NP_LOAD || n->op == NP_STORE) && n->nargs > 0) {
+    if ((n->op == NP_LOAD || n->op == NP_STORE || n->op == NP_PREFETCH) && n->nargs > 0) {
         const np_op from = n->arg[0]->op;
-        if (from != NP_ALLOC && from != NP_WEIGHT && from != NP_PARAM && !(from == NP_CONST && n->op == NP_LOAD)) fault(c, n, "not a buffer");
+        if (from != NP_ALLOC && from != NP_WEIGHT && from != NP_PARAM && !(from == NP_CONST && n->op != NP_STORE)) fault(c, n, "not a buffer");
         if (n->op == NP_STORE && from != NP_ALLOC && from != NP_PARAM) fault(c, n, "a store into what is read-only");
     }
     if (n->op == NP_GROUP && n->in != &c->f->top) fault(c, n, "a group inside a body after loops");
-    if (n->in == &c->f->top && (n->op == NP_LOOP || n->op == NP_STORE || n->op == NP_LOAD || n->op == NP_COND)) fault(c, n, "outside of a group");
+    if (n->in == &c->f->top && (n->op == NP_LOOP || n->op == NP_STORE || n->op == NP_LOAD || n->op == NP_PREFETCH || n->op == NP_COND)) fault(c, n, "outside of a group");
     int64_t at;
     if (c->stage == NP_STAGE_PLACED && n->op == NP_ALLOC && (!np_dim_int(n->attr[0], &at) || at == -1)) fault(c, n, "not placed");
 }

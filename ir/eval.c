@@ -267,6 +267,9 @@ static void run_node(np_eval_run *r, const np_node *n)
         return;
     }
     case NP_STORE: *cell(r, n, 2) = np_eval_round(r, n->arg[0]->type->dtype, value(r, n->arg[1])->data[0]); return;
+    case NP_PREFETCH:
+        if (!nothing_there(r, n)) cell(r, n, 1); /* it must be inside */
+        return;
     case NP_CALL: run_call(r, n); return;
     default: break;
     }

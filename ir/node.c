@@ -113,7 +113,7 @@ int np_block_depth(const np_block *b)
 }
 bool np_has_effect(const np_node *n)
 {
-    if (n->op == NP_STORE || n->op == NP_RET) return true;
+    if (n->op == NP_STORE || n->op == NP_PREFETCH || n->op == NP_RET) return true;
     for (int i = 0; i < 2; i++)
         for (const np_node *m = n->body[i] ? n->body[i]->first : NULL; m; m = m->next)
             if (np_has_effect(m)) return true;

@@ -461,6 +461,10 @@ static result rule_store(const req *r)
         return fail(r, "store: %s into %s", show(r->cx, r->arg[1]), show(r->cx, r->arg[0]));
     return np_type_void(r->cx);
 }
+static result rule_prefetch(const req *r)
+{
+    return indexed(r, 1) ? np_type_void(r->cx) : NULL;
+}
 
 static result rule_pick(const req *r)
 {

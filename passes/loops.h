@@ -173,6 +173,10 @@ np_packed np_loops_pack(np_lower *l, const np_node *x, int o);
 /* ---- loops_time.c: a scan whose steps keep what they can in small arrays. False: it is none of that kind. */
 bool np_loops_time(np_lower *l, const np_node *scan);
 
+/* ---- loops_ahead.c: rows that the block being written reads at the index `step` of time, asked for `by` steps
+ * ahead. */
+void np_loops_ahead(np_lower *l, const np_node *scan, np_node *step, int64_t by);
+
 /* ---- loops_scan.c */
 void np_loops_scan(np_lower *l, const np_node *scan);
 void np_loops_cond(np_lower *l, const np_node *cond);

@@ -28,7 +28,7 @@
 
 enum { TILE_BYTES = 32 * 1024, FEWEST = 16, PRODUCT = 4096, MANY = 256 };
 enum {
-    BLOCK_BYTES = 512 * 1024,
+    BLOCK_BYTES = 256 * 1024,
     BLOCK_STEPS = 256
 }; /* of what is fed in a block of time; most steps of one */
 
@@ -341,6 +341,7 @@ static void tile(np_steps *s)
     l->time[scan->id] = t;
     for (int i = 0; i < s->nouts; i++) s->out[i] = np_loops_row(l, np_loops_slot(l, scan, i), t);
     for (int p = 0; p < s->npasses; p++) np_steps_pass(s, p);
+    if (s->steps) np_loops_ahead(l, scan, t, s->steps);
     if (until) np_loops_close_until(l, until);
     if (loop) np_loops_close(l, loop);
     for (int i = 0; i < s->nstates; i++)

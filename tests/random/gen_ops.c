@@ -542,6 +542,7 @@ static bool make_loop(const req *r)
 }
 #define make_load make_loop
 #define make_store make_loop
+#define make_prefetch make_loop
 
 bool rn_make(rn_gen *g, np_op op)
 {
