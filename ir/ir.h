@@ -196,6 +196,7 @@ typedef struct np_weight {
     np_str name;
     const np_type *type; /* constant dims */
     np_fn *by;           /* how it is made at build time (weight.c); NULL: stored */
+    np_str how;          /* the text of `by`: what says the same is the same */
     np_dtype stored;     /* element type of data */
     const void *data;    /* row-major; NULL until loaded */
     np_loc loc;          /* who asked for it */

@@ -42,12 +42,29 @@ np_weight *np_mod_declare(np_mod *m, np_loc loc, const char *name, const np_type
 }
 
 /* ---- made at build time */
+static void drop_name(void *env, const np_node *n)
+{
+    (void)env;
+    ((np_node *)n)->name = NULL; /* the function is ours: what is made, not how it was called, decides */
+    for (int i = 0; i < 2 && n->body[i]; i++)
+        for (int k = 0; k < n->body[i]->nparams; k++) n->body[i]->param[k]->name = NULL;
+}
+static np_str text_of(const np_fn *by)
+{
+    np_text t = {0};
+    np_print_fn(&t, by, (np_print_opts){0});
+    np_str s = np_str_new(by->cx, t.s);
+    np_text_free(&t);
+    return s;
+}
 np_weight *np_mod_make(np_mod *m, const char *name, np_fn *by)
 {
+    np_fn_walk(by, drop_name, NULL);
     return add(m, (np_weight){.name = np_str_new(m->cx, name),
                               .type = by->out_type[0],
                               .stored = by->out_type[0]->dtype,
                               .by = by,
+                              .how = text_of(by),
                               .loc = by->top.last->arg[0]->loc});
 }
 static void see_origin(void *env, const np_node *n)
@@ -76,27 +93,13 @@ static np_str name_for(np_mod *m, const np_fn *by)
     if (r->op == NP_PERMUTE) does = strstr(r->sym, "->") + 2;
     return np_str_fmt(m->cx, "%s.%s", first ? first->sym : "table", does);
 }
-static bool same(const np_fn *a, const np_fn *b)
-{
-    np_text s = {0}, t = {0};
-    np_print_fn(&s, a, (np_print_opts){0});
-    np_print_fn(&t, b, (np_print_opts){0});
-    bool equal = strcmp(s.s, t.s) == 0;
-    np_text_free(&s);
-    np_text_free(&t);
-    return equal;
-}
-static void drop_name(void *env, const np_node *n)
-{
-    (void)env;
-    ((np_node *)n)->name = NULL; /* the function is ours: what is made, not how it was called, decides */
-}
 np_weight *np_mod_made(np_mod *m, np_fn *by)
 {
     np_fn_walk(by, drop_name, NULL);
-    np_str name = name_for(m, by);
-    for (np_weight *w; (w = np_mod_weight(m, name)); name = np_str_fmt(m->cx, "%s_", name)) {
-        if (!w->by || !same(w->by, by)) continue;
+    np_str name = name_for(m, by), how = text_of(by), first = name;
+    np_weight *w;
+    for (int i = 2; (w = np_mod_weight(m, name)); name = np_str_fmt(m->cx, "%s.%d", first, i++)) {
+        if (!w->by || w->how != how) continue;
         np_fn_free(by);
         return w;
     }
