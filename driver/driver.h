@@ -32,7 +32,6 @@ typedef struct np_command {
     const char *what, *more; /* a line, and a page for help NAME */
 } np_command;
 extern const np_command np_commands[]; /* main.c; ends with name NULL */
-const np_command *np_command_find(const char *name);
 
 /* Reads argv[from..]. Not NP_OK: a message was printed, the usage was wrong. */
 np_status np_options_read(np_cx *cx, const np_command *c, int argc, char **argv, int from, np_options *out);

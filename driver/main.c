@@ -46,7 +46,7 @@ const np_command np_commands[] = {
     {0},
 };
 
-const np_command *np_command_find(const char *name)
+static const np_command *find_command(const char *name)
 {
     for (const np_command *c = np_commands; c->name; c++)
         if (strcmp(c->name, name) == 0) return c;
@@ -89,7 +89,7 @@ static void help_all(FILE *out)
 int np_help_main(np_cx *cx, const np_options *o)
 {
     (void)cx;
-    const np_command *c = o->nargs ? np_command_find(o->arg[0]) : NULL;
+    const np_command *c = o->nargs ? find_command(o->arg[0]) : NULL;
     if (o->nargs && !c) return unknown(o->arg[0]);
     if (c)
         help_command(c, stdout);
@@ -133,7 +133,7 @@ int main(int argc, char **argv)
     const char *name = argv[1];
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) name = "help";
     if (strcmp(name, "--version") == 0) name = "version";
-    const np_command *c = np_command_find(name);
+    const np_command *c = find_command(name);
     if (!c) return unknown(name);
     np_cx *cx = np_cx_new();
     int status = run(cx, c, argc, argv);

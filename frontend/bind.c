@@ -203,7 +203,7 @@ static np_val feed(np_lua *s, const np_frame *f, np_val v, int at)
     return out;
 }
 
-np_val np_bind_see_val(np_lua *s, np_val v)
+static np_val see_val(np_lua *s, np_val v)
 {
     if (!v.node) return v;
     if (v.birth > s->nframes || (v.birth && s->frame[v.birth - 1].serial != v.serial)) {
@@ -225,7 +225,7 @@ np_val np_bind_see(np_lua *s, int i)
 {
     np_val *v = np_bind_is_val(s, i);
     const np_dim *d = np_bind_is_dim(s, i);
-    if (v) return np_bind_see_val(s, *v);
+    if (v) return see_val(s, *v);
     if (d) return np_bind_value(s, np_build_size(s->b, d), 0, NULL);
     np_dtype t = lua_isinteger(s->L, i) ? NP_I32 : NP_F32;
     if (lua_type(s->L, i) == LUA_TBOOLEAN)

@@ -118,7 +118,6 @@ int np_bind_push(np_lua *s, np_val v);                               /* returns 
 int np_bind_poison(np_lua *s, const char *fmt, ...) NP_PRINTF(2, 3); /* reports, pushes poison, returns 1 */
 /* Argument i as the innermost open scan sees it; a number becomes a constant. */
 np_val np_bind_see(np_lua *s, int i);
-np_val np_bind_see_val(np_lua *s, np_val v);
 np_val np_bind_value(np_lua *s, np_node *n, int rank, np_axis *const *axis); /* made here */
 np_val np_bind_leaf(np_lua *s, np_node *n, int rank, np_axis *const *axis);
 void np_bind_drop(np_axis **list, int rank, const np_axis *a); /* takes a out of a list of rank axes */
@@ -133,7 +132,6 @@ np_str np_bind_axes_text(np_lua *s, int rank, np_axis *const *axis); /* B,T,H */
 np_str np_bind_text(np_lua *s, int i, const np_val *v); /* "k (B,T,H,K)" for messages; i: argument, or 0 */
 
 /* ---- bind_axis.c: axes and the shapes of tensors */
-np_axis *np_axis_get(np_lua *s, np_str name);
 /* Gives an axis its size; two sizes are an error (false). */
 bool np_axis_size(np_lua *s, np_axis *a, const np_dim *d, np_str by);
 const np_dim *np_axis_dim(np_lua *s, np_axis *a); /* NULL: not known */

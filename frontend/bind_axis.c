@@ -79,7 +79,7 @@ void np_axis_look(np_lua *s, np_axis *a)
 }
 
 /* ---- axis(name[, size]), axes "B T H", size(a), a:other() */
-np_axis *np_axis_get(np_lua *s, np_str name)
+static np_axis *axis_of(np_lua *s, np_str name)
 {
     lua_State *L = s->L;
     lua_getfield(L, LUA_REGISTRYINDEX, "np.axes");
@@ -113,7 +113,7 @@ static int l_axis(lua_State *L)
     size_t n;
     const char *p = luaL_checklstring(L, 1, &n);
     lua_settop(L, 2);
-    np_axis *a = np_axis_get(s, axis_name(s, p, n));
+    np_axis *a = axis_of(s, axis_name(s, p, n));
     if (!lua_isnoneornil(L, 2)) {
         const np_dim *d = np_bind_dim(s, 2);
         int64_t lo, hi;
@@ -134,7 +134,7 @@ static int l_axes(lua_State *L)
     while (*p) {
         size_t n = strcspn(p, " ");
         if (n && ++count > 32) return np_lua_fail(s, "more than 32 axes in one list");
-        if (n) np_axis_get(s, axis_name(s, p, n));
+        if (n) axis_of(s, axis_name(s, p, n));
         p += n + (p[n] == ' ');
     }
     return count;
@@ -162,7 +162,7 @@ static int l_other(lua_State *L)
     np_lua *s = np_bind_call(L);
     np_axis *a = np_bind_axis(s, 1);
     np_axis_look(s, a);
-    np_axis *b = np_axis_get(s, np_str_fmt(s->cx, "%s'", a->name));
+    np_axis *b = axis_of(s, np_str_fmt(s->cx, "%s'", a->name));
     b->of = a;
     np_axis_dim(s, b);
     return 1;

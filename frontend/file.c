@@ -111,11 +111,11 @@ static int write_all(int fd, const unsigned char *p, size_t n)
 }
 
 /* 0 or an errno. The temporary is made new (O_EXCL), so it is nobody's link. */
-static int write_aside(const char *path, const char *aside, mode_t mode, const void *data, size_t n)
+static int write_aside(const char *path, const char *aside, const void *data, size_t n)
 {
     int fd = -1;
     for (int attempt = 0; fd < 0 && attempt < 2; attempt++) {
-        fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+        fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (fd < 0 && errno == EEXIST)
             unlink(aside); /* a dead process had our number */
         else if (fd < 0)
@@ -128,11 +128,10 @@ static int write_aside(const char *path, const char *aside, mode_t mode, const v
     return err;
 }
 
-np_status np_file_write_mode(np_cx *cx, const char *path, const void *data, size_t n, bool executable)
+np_status np_file_write(np_cx *cx, const char *path, const void *data, size_t n)
 {
     char *real = realpath(path, NULL); /* through a link to what it names; NULL: a new file */
     const char *at = real ? real : path;
-    mode_t mode = executable ? 0777 : 0666;
     struct stat st;
     int err = 0;
     if (real && stat(real, &st) == 0 && !S_ISREG(st.st_mode)) { /* a device or a pipe is not replaced */
@@ -141,14 +140,9 @@ np_status np_file_write_mode(np_cx *cx, const char *path, const void *data, size
     } else if (real && access(real, W_OK) != 0) {
         err = errno;
     } else {
-        err = write_aside(at, np_str_fmt(cx, "%s.tmp-%ld", at, (long)getpid()), mode, data, n);
+        err = write_aside(at, np_str_fmt(cx, "%s.tmp-%ld", at, (long)getpid()), data, n);
     }
     if (err) file_error(cx, path, "write", err);
     free(real);
     return err ? NP_FAIL : NP_OK;
-}
-
-np_status np_file_write(np_cx *cx, const char *path, const void *data, size_t n)
-{
-    return np_file_write_mode(cx, path, data, n, false);
 }

@@ -11,7 +11,6 @@
 const unsigned char *np_file_read(np_cx *cx, const char *path, size_t *n);
 /* Writes aside, then renames: no half-written output is ever left. */
 np_status np_file_write(np_cx *cx, const char *path, const void *data, size_t n);
-np_status np_file_write_mode(np_cx *cx, const char *path, const void *data, size_t n, bool executable);
 
 /* ---- tensors.c, tensors_write.c: safetensors files, in and out. */
 typedef struct np_stored {

@@ -89,10 +89,6 @@ np_node *np_build_int(np_build *b, int64_t v)
 {
     return np_build_num(b, np_type_scalar(b->cx, NP_I64), (double)v);
 }
-np_node *np_build_index(np_build *b, const np_dim *d)
-{
-    return np_build_cast(b, np_build_size(b, d), NP_I64);
-}
 np_node *np_build_alloc(np_build *b, const char *name, const np_type *t)
 {
     if (name) b->name = np_str_new(b->cx, name);

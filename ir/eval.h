@@ -23,8 +23,6 @@ typedef struct np_eval_run {
 /* ---- eval_ops.c: whole-tensor operations: fills `out`, which has its shape. */
 void np_eval_tensor(np_eval_run *r, const np_node *n, const np_tensor *const *arg, np_tensor *out);
 double np_eval_round(const np_eval_run *r, np_dtype d, double v);
-/* What rounding to d may have made of v; v itself without noise. */
-double np_eval_shake(np_eval_run *r, np_dtype d, double v);
 int64_t np_eval_dim(const np_eval_run *r, const np_dim *d);
 /* ---- eval_contract.c */
 void np_eval_contract(bool exact, const char *spec, const np_tensor *a, const np_tensor *b, np_tensor *out);

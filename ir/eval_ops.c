@@ -16,7 +16,8 @@ static void units(np_dtype d, double *unit, double *least)
     *unit = d == NP_F16 ? 0x1p-10 : d == NP_BF16 ? 0x1p-7 : d == NP_F32 ? 0x1p-23 : 0x1p-52;
     *least = d == NP_F16 ? 0x1p-24 : d == NP_BF16 ? 0x1p-133 : d == NP_F32 ? 0x1p-149 : 0;
 }
-double np_eval_shake(np_eval_run *r, np_dtype d, double v)
+/* What rounding to d may have made of v; v itself without noise. */
+static double shake(np_eval_run *r, np_dtype d, double v)
 {
     /* whole numbers come from sums and products that are exact in any order */
     if (!r->noise || np_dtype_class(d) != 'F' || !isfinite(v) || v == trunc(v)) return v;
@@ -44,7 +45,7 @@ static void elementwise(np_eval_run *r, const np_node *n, const np_tensor *const
         for (int k = 0; k < n->nargs; k++) v[k] = arg[k]->data[i];
         double x = np_fold_number(n->op, d, v);
         out->data[i] = number && !r->exact ? np_round_to(n->type->dtype, x) : x;
-        if (number && n->op != NP_SELECT) out->data[i] = np_eval_shake(r, n->type->dtype, out->data[i]);
+        if (number && n->op != NP_SELECT) out->data[i] = shake(r, n->type->dtype, out->data[i]);
     }
 }
 
@@ -83,7 +84,7 @@ static void reduce(np_eval_run *r, const np_node *n, const np_tensor *x, np_tens
                 double w[2] = {v, x->data[(a * s.n + k) * s.inner + b]};
                 v = np_fold_number(op, x->dtype, w);
                 if (!r->exact) v = np_round_to(x->dtype == NP_F16 || x->dtype == NP_BF16 ? NP_F32 : x->dtype, v);
-                if (sum) v = np_eval_shake(r, x->dtype, v);
+                if (sum) v = shake(r, x->dtype, v);
             }
             out->data[a * s.inner + b] = np_eval_round(r, x->dtype, v);
         }
@@ -147,7 +148,7 @@ static void gather(const np_node *n, const np_tensor *table, const np_tensor *in
 static np_tensor shaken(np_eval_run *r, const np_tensor *x)
 {
     np_tensor t = np_tensor_copy(x);
-    for (int64_t i = 0, n = np_tensor_count(&t); i < n; i++) t.data[i] = np_eval_shake(r, t.dtype, t.data[i]);
+    for (int64_t i = 0, n = np_tensor_count(&t); i < n; i++) t.data[i] = shake(r, t.dtype, t.data[i]);
     return t;
 }
 static void contract(np_eval_run *r, const np_node *n, const np_tensor *const *arg, np_tensor *out)
@@ -156,7 +157,7 @@ static void contract(np_eval_run *r, const np_node *n, const np_tensor *const *a
     np_tensor x = r->noise ? shaken(r, arg[0]) : *arg[0];
     np_eval_contract(!single, n->sym, &x, arg[1], out);
     for (int64_t i = 0, count = np_tensor_count(out); i < count; i++)
-        out->data[i] = np_eval_shake(r, out->dtype, np_eval_round(r, out->dtype, out->data[i]));
+        out->data[i] = shake(r, out->dtype, np_eval_round(r, out->dtype, out->data[i]));
     if (r->noise) np_tensor_free(&x);
 }
 static void fill(np_tensor *out, double v)

@@ -270,7 +270,6 @@ np_node *np_build_pick(np_build *b, np_node *x, int i);
 np_node *np_build_result(np_build *b, np_node *n, int i);
 /* LOOP stage. Indices are i64 scalars. */
 np_node *np_build_int(np_build *b, int64_t v);               /* i64 scalar constant */
-np_node *np_build_index(np_build *b, const np_dim *d);       /* i64 value of a dim: cast of size, folded */
 np_node *np_build_alloc(np_build *b, const char *name, const np_type *t);
 void np_build_prefetch(np_build *b, np_node *buf, int n, np_node *const *index); /* a hint */
 np_node *np_build_load(np_build *b, np_node *buf, int n, np_node *const *index);

@@ -34,7 +34,8 @@ np_lab np_chunk_masked(np_chunked *m, np_lab x, np_lab neutral)
     return np_label_op_as(m->l, NP_SELECT, 3, (np_lab[]){m->valid, x, neutral},
                           x.n && strchr(x.axes, 't') ? x.axes : with_t);
 }
-void np_chunk_letters(char *out, np_lab x, np_lab y, const char *minus)
+/* The letters of x, then those of y, without those of `minus`. */
+static void letters_of(char *out, np_lab x, np_lab y, const char *minus)
 {
     char all[NP_LETTERS];
     np_label_join(all, x.axes, y.axes, "");
@@ -82,7 +83,7 @@ np_lab np_chunk_weighed(np_chunked *m, np_lab scores, np_lab values, const np_la
 np_lab np_chunk_score(np_chunked *m, np_lab x, np_lab y)
 {
     char out[NP_LETTERS];
-    np_chunk_letters(out, x, y, m->a->key);
+    letters_of(out, x, y, m->a->key);
     return np_chunk_dot(m, x, y, m->a->key, out);
 }
 /* The letters of a read as it is computed here: t, what it brings, what it keeps. */
@@ -103,7 +104,7 @@ void np_chunk_mix_letters(const np_chunked *m, char *out)
     for (int i = 0; i < m->a->nstates; i++)
         for (int j = 0; j < m->a->nstates; j++) {
             char now[NP_LETTERS];
-            np_chunk_letters(now, m->mix[i][j], np_label_of(NULL, all), "tu");
+            letters_of(now, m->mix[i][j], np_label_of(NULL, all), "tu");
             strcpy(all, now);
         }
     strcpy(out, all);

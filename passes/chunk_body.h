@@ -37,7 +37,6 @@ np_lab np_chunk_at_u(np_lab x);
 int np_chunk_ends(const np_chunked *m, int e);
 bool np_chunk_any_read(const np_chunked *m, int end);
 bool np_chunk_enters(const np_chunked *m, int f); /* does write f stay in any state? */
-void np_chunk_letters(char *out, np_lab x, np_lab y, const char *minus);
 /* The sum of x y over the letters `over`, which neither may have: then it counts them. */
 np_lab np_chunk_dot(np_chunked *m, np_lab x, np_lab y, const char *over, const char *out);
 np_lab np_chunk_score(np_chunked *m, np_lab x, np_lab y); /* .. over the key */
@@ -75,8 +74,6 @@ void np_short_close(np_short *k);
 
 /* ---- chunk_decay.c: scores, and decays since the start and until the end of the chunk. */
 void np_chunk_decay(np_chunked *m);
-/* Scores of steps that read e has behind it; u, over which reads sum, is the last axis. */
-np_lab np_chunk_in_past(np_chunked *m, int e, np_lab x);
 
 /* ---- chunk_conv.c: the convolution form. Tables are made outside of the scan over chunks. */
 struct np_conv *np_conv_tables(np_chunked *m);

@@ -76,7 +76,8 @@ static void tables(np_chunked *m)
             }
 }
 /* Scores of steps that read e has behind it; u, over which reads sum, is the last axis. */
-np_lab np_chunk_in_past(np_chunked *m, int e, np_lab x)
+/* Scores of steps that read e has behind it; u, over which reads sum, is the last axis. */
+static np_lab in_past(np_chunked *m, int e, np_lab x)
 {
     char rest[NP_LETTERS], axes[NP_LETTERS];
     if (x.zero) return x;
@@ -98,7 +99,7 @@ static void table_scores(np_chunked *m)
                 sum = np_label_add(m->l, sum,
                                    plain ? p : np_chunk_taken(m, table, np_label_mul(m->l, p, table)));
             }
-            m->scores[e][f] = np_chunk_in_past(m, e, sum);
+            m->scores[e][f] = in_past(m, e, sum);
         }
     for (int f = 0; f < m->a->nwrites; f++)
         if (!np_chunk_enters(m, f)) m->after[f][0] = np_label_none;
@@ -155,7 +156,7 @@ static void key_factors(np_chunked *m)
         np_lab w = np_label_op_as(l, NP_DIV, 2, (np_lab[]){m->w[f], m->before[1][0][0]}, axes);
         for (int e = 0; e < m->a->nreads; e++) {
             np_lab a = np_label_mul(l, m->read[e][0], m->before[np_chunk_ends(m, e)][0][0]);
-            m->scores[e][f] = np_chunk_in_past(m, e, np_chunk_score(m, a, np_chunk_at_u(w)));
+            m->scores[e][f] = in_past(m, e, np_chunk_score(m, a, np_chunk_at_u(w)));
         }
         m->after[f][0] = np_label_one;
         m->late[f] = np_label_mul(l, np_chunk_at_u(w), m->whole[0][0]);
@@ -168,7 +169,7 @@ static void value_scores(np_chunked *m)
         for (int e = 0; e < m->a->nreads; e++)
             if (np_chunk_enters(m, f))
                 m->scores[e][f] =
-                    np_chunk_in_past(m, e, np_chunk_score(m, m->read[e][0], np_chunk_at_u(m->w[f])));
+                    in_past(m, e, np_chunk_score(m, m->read[e][0], np_chunk_at_u(m->w[f])));
     }
 }
 

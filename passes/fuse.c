@@ -222,12 +222,12 @@ static void decide_block(decide *d, const np_block *b)
     }
 }
 
-void np_fuse_costs(np_fuse *u)
+static void find_costs(np_fuse *u)
 {
     u->cost = np_arena_array(&u->mem, u->f->nnodes + 1, sizeof *u->cost);
     np_fn_walk(u->f, add_cost, u);
 }
-void np_fuse_decide(np_fuse *u)
+static void decide_all(np_fuse *u)
 {
     decide d = {u, np_arena_array(&u->mem, u->f->nnodes + 1, sizeof(use)), np_find_uses(u->f, &u->mem)};
     decide_block(&d, &u->f->top);
@@ -238,16 +238,16 @@ np_fn *np_fuse_run(const np_fn *f, const np_knobs *k)
     np_fn *trimmed = np_fuse_trim(f);
     np_fuse u = {.cx = f->cx, .f = trimmed ? trimmed : f};
     (void)k;
-    np_fuse_costs(&u);
+    find_costs(&u);
     np_fn *sunk = np_fuse_sink(&u);
     if (sunk) {
         u.f = sunk;
-        np_fuse_costs(&u);
+        find_costs(&u);
     }
     u.kept = np_arena_array(&u.mem, u.f->nnodes + 1, sizeof *u.kept);
     u.reader = np_arena_array(&u.mem, u.f->nnodes + 1, sizeof *u.reader);
     u.as = np_arena_array(&u.mem, u.f->nnodes + 1, sizeof *u.as);
-    np_fuse_decide(&u);
+    decide_all(&u);
     np_fuse_merge(&u);
     np_fn *now = np_fuse_build(&u);
     np_fn_free(sunk);

@@ -27,9 +27,7 @@ enum {
     NP_FUSE_MEMBERS = 60 /* of a set, at most */
 };
 
-/* ---- fuse.c: what is kept. */
-void np_fuse_decide(np_fuse *u);
-void np_fuse_costs(np_fuse *u);
+/* ---- fuse.c */
 /* Is n the epilogue of a sum that nobody else reads? Then n is stored in its stead. */
 bool np_fuse_ends_sum(const int *uses, const np_node *n);
 /* ---- fuse_trim.c: scans without what they make for nobody. NULL: there is nothing of that kind. */

@@ -80,7 +80,8 @@ static np_node *op_at_step(np_build *b, const np_node *n, int axis, np_node *con
 }
 
 /* ---- values */
-np_node *np_peel_turn(np_build *b, np_node *x, int axis, bool back)
+/* "abc->bac" for axis 1 of three: `to` first. */
+static np_node *turned(np_build *b, np_node *x, int axis, bool back)
 {
     char in[NP_RANK + 1] = {0}, out[NP_RANK + 1] = {0}, spec[2 * NP_RANK + 3];
     int rank = x->type->rank, k = 1;
@@ -106,7 +107,7 @@ static np_node *whole(np_peel *p, const np_node *x, int turn)
     np_block *here = b->at;
     b->at = p->scan->in;
     np_node *n = ensure(p->rw, x);
-    if (turn > 0) n = np_peel_turn(b, n, turn, false);
+    if (turn > 0) n = turned(b, n, turn, false);
     b->at = here;
     return n;
 }

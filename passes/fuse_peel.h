@@ -23,7 +23,5 @@ typedef struct np_peel {
 } np_peel;
 /* x, cut along `axis`, at the running step. */
 np_node *np_peel_step(np_peel *p, const np_node *x, int axis);
-/* "abc->bac" for axis 1 of three: `to` first. */
-np_node *np_peel_turn(np_build *b, np_node *x, int axis, bool back);
 
 #endif

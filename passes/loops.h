@@ -125,7 +125,6 @@ np_node *np_loops_cast(np_lower *l, np_node *x, np_dtype d);
 /* ---- loops_value.c: the code for one element of a tensor. */
 np_node *np_loops_value(np_lower *l, const np_node *x, const np_ix *const *at);
 np_node *np_loops_read(np_lower *l, const np_spot *s, const np_ix *const *at); /* an element that lies there */
-np_node *np_loops_load(np_lower *l, np_node *buf, int n, np_node *const *at);
 void np_loops_begin_item(np_lower *l);
 
 /* ---- loops_sum.c */

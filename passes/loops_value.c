@@ -24,7 +24,7 @@ void np_loops_begin_item(np_lower *l)
     l->items++;
     l->nvars = 0;
 }
-np_node *np_loops_load(np_lower *l, np_node *buf, int n, np_node *const *at)
+static np_node *load_once(np_lower *l, np_node *buf, int n, np_node *const *at)
 {
     for (loaded *p = l->loaded; p; p = p->next)
         if (p->load->arg[0] == buf && np_block_encloses(p->load->in, l->b->at) && (n == 0 || memcmp(p->load->arg + 1, at, (size_t)n * sizeof *at) == 0)) return p->load;
@@ -44,7 +44,7 @@ np_node *np_loops_read(np_lower *l, const np_spot *s, const np_ix *const *at)
     np_node *i[NP_RANK];
     int n = np_loops_spot_at(l, s, at, where);
     for (int k = 0; k < n; k++) i[k] = np_loops_at(l, where[k]);
-    return np_loops_load(l, s->buf, n, i);
+    return load_once(l, s->buf, n, i);
 }
 /* A buffer that stands at top: made once, shared by all groups. */
 static np_node *at_top(np_lower *l, const np_node *x)

@@ -105,7 +105,6 @@ typedef struct np_maker { /* the code of a region being written */
 } np_maker;
 int np_online_ids(const np_region *r, const np_root *root,
                   int *id);                      /* the axes of a root's result; how many */
-bool np_online_outer(const np_maker *m, int id); /* is it an axis that blocks lack? */
 /* The axes that a value of n axes has in a block, in the order that blocks have; how many. */
 int np_online_inner(const np_maker *m, int n, const int *id, int *to);
 /* The type of a block of n, whose axes are id. */

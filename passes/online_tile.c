@@ -45,7 +45,8 @@ np_node *np_online_spread(np_build *b, np_node *x, const int *id, const np_type 
     }
     return x;
 }
-bool np_online_outer(const np_maker *m, int id)
+/* Is it an axis that blocks lack? */
+static bool is_outer(const np_maker *m, int id)
 {
     return id >= 0 && m->r->batch[id];
 }
@@ -60,7 +61,7 @@ static int tile_axes(const np_maker *m, int n, const int *id, int *axis)
 {
     int k = 0, place[NP_RANK];
     for (int i = 0; i < n; i++) {
-        if (np_online_outer(m, id[i])) continue;
+        if (is_outer(m, id[i])) continue;
         int at = k++, here = id[i] < 0                ? NP_RANK + 1
                              : id[i] == m->r->queries ? NP_RANK + 2
                              : id[i] == m->r->keys    ? NP_RANK
@@ -117,7 +118,7 @@ static np_node *pieces(np_maker *m, int part, bool whole, np_node *x, int *lead)
     }
     for (int id = 0; id < r->rank; id++)
         for (int i = 0; i < rank; i++)
-            if (p->id[i] == id && np_online_outer(m, id)) order[n++] = at[i];
+            if (p->id[i] == id && is_outer(m, id)) order[n++] = at[i];
     if (q >= 0) order[n++] = q;
     if (k >= 0) order[n++] = k;
     *lead = n;
@@ -213,7 +214,7 @@ static np_node *expanded(np_maker *m, const np_part *p)
 {
     np_node *x = np_online_value(m, p->arg[0]);
     int k = (int)p->n->attr[0]->k, axis[NP_RANK], at = 0;
-    if (np_online_outer(m, p->id[k])) return x;
+    if (is_outer(m, p->id[k])) return x;
     tile_axes(m, p->n->type->rank, p->id, axis);
     while (axis[at] != k) at++;
     return np_build_expand(m->b, x, at, m->size[p->id[k]]);
@@ -250,7 +251,7 @@ np_node *np_online_arrange(np_maker *m, np_node *x, int rank, const int *id)
     for (int k = 0; k < r->rank; k++) lead += r->batch[k];
     if (r->queries >= 0) q = lead++;
     for (int i = 0; i < rank; i++)
-        for (int k = 0; np_online_outer(m, id[i]) && k < id[i]; k++) at[i] += r->batch[k];
+        for (int k = 0; is_outer(m, id[i]) && k < id[i]; k++) at[i] += r->batch[k];
     int inner = tile_axes(m, rank, id, axis);
     for (int i = 0; i < inner; i++) at[axis[i]] = lead++;
     for (int i = 0; i < lead; i++) *s++ = (char)('a' + i);

@@ -277,7 +277,6 @@ START_TEST(test_sizes)
     expect_num(np_build_iota(b, num(1)), tensor(NP_I32, 1, num(1), NULL), 0);
     ck_assert_ptr_eq(np_build_at(b, np_build_iota(b, np_dim_add(cx, T, N)), 0, N), np_build_size(b, N));
     expect_num(np_build_at(b, np_build_iota(b, num(9)), 0, num(4)), s, 4);
-    expect_num(np_build_index(b, num(40)), np_type_scalar(cx, NP_I64), 40);
 }
 END_TEST
 
