@@ -55,7 +55,7 @@ void np_chunk_state_letters(const np_chunked *m, char *out);
 void np_chunk_mix_letters(const np_chunked *m, char *out); /* of the decays, without t */
 
 /* A short scan: what it carries and gives, as labels. */
-enum { NP_SLOTS = 64 };
+enum { NP_SLOTS = 256 }; /* scores of all reads and writes, or products of all mixes with what each write becomes */
 typedef struct np_short {
     np_chunked *m;
     int nstates, nouts;

@@ -101,8 +101,7 @@ static np_node *group(maker *m, const np_node *root, int rows)
     np_node *g = np_build_open(b, NP_GROUP, 0, NULL, &x);
     g->name = root->name;
     int n = np_result_count(root);
-    np_node *made = value(m, root), *yield[64];
-    if (n > (int)NP_LEN(yield)) np_bug(m->u->cx, "a group with %d results", n);
+    np_node *made = value(m, root), **yield = np_arena_array(&m->u->mem, (size_t)n + 1, sizeof *yield);
     for (int i = 0; i < n; i++) yield[i] = np_build_result(b, made, i);
     in_order(m, root, yield);
     forget(m, from);

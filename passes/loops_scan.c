@@ -79,8 +79,7 @@ void np_loops_scan(np_lower *l, const np_node *scan)
     if (np_loops_time(l, scan)) return;
     const np_block *body = scan->body[0];
     int seq = (int)scan->attr[0]->k, nstates = scan->nargs - seq, nouts = body->last->nargs - nstates;
-    np_spot next[64];
-    if (nstates > (int)NP_LEN(next)) np_bug(l->cx, "a scan with %d states", nstates);
+    np_spot *next = np_arena_array(&l->mem, (size_t)nstates + 1, sizeof *next);
     for (int i = 0; i < nstates; i++) { /* the buffer of the result is the state */
         np_spot *state = np_loops_slot(l, scan, nouts + i);
         const np_spot *init = np_loops_find(l, scan->arg[seq + i]);
@@ -99,8 +98,8 @@ void np_loops_scan(np_lower *l, const np_node *scan)
         t = np_loops_op2(l, NP_SUB, last, t);
     }
     l->time[scan->id] = t;
-    np_spot out[64];
-    for (int i = 0; i < nouts && i < (int)NP_LEN(out); i++) {
+    np_spot *out = np_arena_array(&l->mem, (size_t)nouts + 1, sizeof *out);
+    for (int i = 0; i < nouts; i++) {
         out[i] = np_loops_row(l, np_loops_slot(l, scan, i), t);
         np_loops_aim(l, body, body->last->arg[i], &out[i]);
     }
