@@ -30,32 +30,64 @@ static bool passes_form(np_op op)
     default: return false;
     }
 }
-static void depend_block(np_depend *d, const np_block *b, uint32_t *inside)
+/* Do levels, if there are any, still lie along one axis of n, or have gone? */
+static bool keeps_level(np_depend *d, const np_node *n, int i, const np_dim *levels)
+{
+    if (!d->level || !d->form[n->arg[i]->id]) return !np_affine_moves(n);
+    int at = np_affine_level(n, i, d->level[n->arg[i]->id], levels);
+    if (at < -1) return false;
+    d->level[n->id] = (int8_t)at;
+    d->mixes |= np_affine_moves(n);
+    return true;
+}
+static void depend_block(np_depend *d, const np_block *b, const np_dim *levels, uint32_t *inside)
 {
     for (const np_node *n = b->first; n; n = n->next) {
         for (int i = 0; i < n->nargs; i++) {
             d->any[n->id] |= d->any[n->arg[i]->id];
-            bool state_like =
-                passes_form(n->op) && !(n->op == NP_DIV && i == 1) && !(n->op == NP_SELECT && i == 0);
-            if (state_like) d->form[n->id] |= d->form[n->arg[i]->id];
+            bool state_like = (passes_form(n->op) || (d->level && np_affine_moves(n))) &&
+                              !(n->op == NP_DIV && i == 1) && !(n->op == NP_SELECT && i == 0);
+            if (state_like && keeps_level(d, n, i, levels)) d->form[n->id] |= d->form[n->arg[i]->id];
         }
         for (int i = 0; i < 2; i++)
-            if (n->body[i]) depend_block(d, n->body[i], &d->any[n->id]);
+            if (n->body[i]) depend_block(d, n->body[i], levels, &d->any[n->id]);
         if (inside) *inside |= d->any[n->id];
     }
 }
-void np_affine_depend(const np_fn *f, const np_node *scan, np_depend *d, np_arena *mem)
+void np_affine_depend(const np_fn *f, const np_node *scan, int axis, np_depend *d, np_arena *mem)
 {
     const np_block *b = scan->body[0];
     int seq = (int)scan->attr[0]->k;
+    const np_dim *levels = NULL;
+    *d = (np_depend){.level = axis < 0 ? NULL : np_arena_array(mem, f->nnodes + 1, sizeof *d->level)};
     d->any = np_arena_array(mem, f->nnodes + 1, sizeof *d->any);
     d->form = np_arena_array(mem, f->nnodes + 1, sizeof *d->form);
     for (int i = seq; i < b->nparams && i - seq < 32; i++)
         d->any[b->param[i]->id] = d->form[b->param[i]->id] = (uint32_t)1 << (i - seq);
-    depend_block(d, b, NULL);
+    for (int i = seq; i < b->nparams && d->level; i++) {
+        const np_type *t = b->param[i]->type;
+        d->level[b->param[i]->id] = (int8_t)(axis < t->rank ? axis : -1);
+        if (axis < t->rank) levels = t->dim[axis];
+    }
+    depend_block(d, b, levels, NULL);
 }
 
 /* ---- reads */
+/* A read sums over levels, or keeps them as an axis of its own. */
+static void read_levels(np_reader *r, np_read *e, char level)
+{
+    char *at = strchr(e->axes, level), is[] = {level, 0};
+    char kept = at ? np_affine_fresh(r, r->l->dim[(int)level]) : 0;
+    np_lab by = np_label_has(e->apart, is) ? e->apart : np_label_one;
+    if (at) *at = kept;
+    if (by.n) e->apart = kept ? np_label_rename(by, level, kept) : np_label_one;
+    for (int i = 0; i < NP_STATES; i++)
+        e->how[i] =
+            kept ? np_label_rename(e->how[i], level, kept) : np_affine_level_sum(r, by, e->how[i], level);
+    for (int i = 0; i < NP_WRITES; i++)
+        e->same[i] =
+            kept ? np_label_rename(e->same[i], level, kept) : np_affine_level_sum(r, by, e->same[i], level);
+}
 static np_read *add_read(np_reader *r, const np_node *at, const np_node *of, const np_form *f, np_lab by,
                          const char *axes)
 {
@@ -64,10 +96,16 @@ static np_read *add_read(np_reader *r, const np_node *at, const np_node *of, con
         if (a->read[i].at == at) return &a->read[i];
     if (a->nreads == NP_READS) return np_affine_refuse(r, at, "reads more values a step than are looked at");
     np_read *e = &a->read[a->nreads++];
-    *e = (np_read){.at = at, .of = of, .by = by, .end = -1};
+    *e = (np_read){.at = at, .of = of, .by = by, .apart = by, .end = -1};
     memcpy(e->axes, axes, strlen(axes) + 1);
-    for (int i = 0; i < NP_STATES; i++) e->a[i] = np_label_mul(r->l, by, f->s[i]);
-    for (int i = 0; i < NP_WRITES; i++) e->same[i] = np_label_mul(r->l, by, f->w[i]);
+    memcpy(e->how, f->s, sizeof e->how);
+    memcpy(e->same, f->w, sizeof e->same);
+    if (f->level) read_levels(r, e, f->level);
+    for (int i = 0; i < NP_STATES; i++) {
+        if (a->level) e->how[i] = np_label_rename(e->how[i], NP_LEVEL_FROM, a->level);
+        e->a[i] = np_label_mul(r->l, e->apart, e->how[i]);
+    }
+    for (int i = 0; i < NP_WRITES; i++) e->same[i] = np_label_mul(r->l, e->apart, e->same[i]);
     return e;
 }
 static void read_whole(np_reader *r, const np_node *x)
@@ -137,8 +175,9 @@ static void find_next(np_reader *r)
             f = np_affine_form(r, a->next[i]);
         else if (np_affine_free(r, a->next[i]) || r->d->any[a->next[i]->id]) {
             f = np_affine_new_form(r, a->next[i]); /* forgets everything */
-            a->chosen = true;
+            a->chosen = a->among = true;
             memcpy(f->at, a->axes, sizeof f->at);
+            f->level = a->level;
             np_affine_add_write(r, f, a->next[i], f->at, np_label_one);
         }
         if (!f || a->no) return;
@@ -149,7 +188,7 @@ static void find_next(np_reader *r)
         for (int j = 0; j < a->nstates; j++) a->mix[i][j] = f->s[j];
         for (int w = 0; w < a->nwrites; w++) a->write[w].post[i] = f->w[w];
         for (int e = 0; e < a->nreads; e++)
-            if (a->read[e].of == a->next[i]) a->read[e].end = i;
+            if (a->read[e].of == a->next[i] && !a->level) a->read[e].end = i;
     }
 }
 
@@ -159,6 +198,7 @@ static bool summed_by(const np_affine *a, char *out)
     for (int e = 0; e < a->nreads; e++) {
         char sums[NP_LETTERS];
         np_label_keep(sums, a->axes, a->read[e].axes, false);
+        if (a->level) np_label_keep(sums, sums, (char[]){a->level, 0}, false);
         if (e && strcmp(sums, out) != 0) return false;
         strcpy(out, sums);
     }
@@ -206,6 +246,7 @@ static bool sort_axes(np_reader *r)
                 if (!strchr(mixed, *p)) np_affine_add_letter(shared, *p);
         }
     np_label_keep(rest, a->axes, a->key, false);
+    if (a->level) np_label_keep(rest, rest, (char[]){a->level, 0}, false);
     np_label_keep(a->batch, rest, shared, true);
     np_label_keep(rest, rest, shared, false);
     np_label_keep(a->held, rest, mixed, true);
@@ -213,18 +254,19 @@ static bool sort_axes(np_reader *r)
     if (!a->value[0])
         strcpy(a->value, a->held), a->held[0] = 0; /* the decay runs along all that reads keep */
     bool key = strpbrk(mixed, a->key) != NULL, value = strpbrk(mixed, a->value) != NULL;
+    bool mix = a->nstates > 1 || a->level;
     a->picks = a->chosen;
-    a->each = key && value                       ? "every element of the state has its own decay"
-              : a->nstates > 1 && (key || value) ? "states are mixed channel by channel"
-                                                 : NULL;
-    if (a->each && a->picks) return np_affine_refuse(r, r->scan, a->each), false;
+    a->each = key && value            ? "every element of the state has its own decay"
+              : mix && (key || value) ? "states are mixed channel by channel"
+                                      : NULL;
+    if (a->each && (a->picks || a->level)) return np_affine_refuse(r, r->scan, a->each), false;
     bool one = a->nstates == 1 && np_label_is_one(a->mix[0][0]);
-    a->decay = a->each          ? NP_DECAY_EACH
-               : a->nstates > 1 ? NP_DECAY_MIX
-               : one            ? NP_DECAY_NONE
-               : key            ? NP_DECAY_KEY
-               : value          ? NP_DECAY_VALUE
-                                : NP_DECAY_SCALAR;
+    a->decay = a->each ? NP_DECAY_EACH
+               : mix   ? NP_DECAY_MIX
+               : one   ? NP_DECAY_NONE
+               : key   ? NP_DECAY_KEY
+               : value ? NP_DECAY_VALUE
+                       : NP_DECAY_SCALAR;
     if (a->chosen && (key || value))
         return np_affine_refuse(r, r->scan, "what is chosen differs from channel to channel"), false;
     a->chosen |= a->nstates > 1;
@@ -257,11 +299,16 @@ bool np_affine_read(np_affine *a, const np_node *scan, uint32_t mask, const np_d
         a->axes[k] = (char)('a' + k);
         a->l.dim[(int)a->axes[k]] = t->dim[k];
     }
+    if (d->level) np_affine_level_open(&r);
     find_reads(&r, live);
     if (!a->no) find_next(&r);
     if (a->no || !sort_axes(&r)) return false;
-    for (int f = 0; f < a->nwrites; f++)
+    for (int f = 0; f < a->nwrites; f++) {
         if (!np_affine_take_apart(&r, &a->write[f])) return false;
+        for (int i = 0; i < a->nstates && a->level; i++)
+            if (np_label_has(a->write[f].post[i], a->key) || np_label_has(a->write[f].post[i], a->value))
+                return np_affine_refuse(&r, a->write[f].y, "writes other channels into other levels"), false;
+    }
     for (int f = 0; f < a->nwrites; f++)
         for (int e = 0; e < a->nreads; e++)
             if (!a->write[f].c[e].zero) a->read[e].end = -1; /* it is known before the step ends */

@@ -6,7 +6,10 @@
  *   S_i' = sum_j mix[i][j] S_j + sum_f write[f].post[i] w_f b_f
  *
  * All coefficients are labelled tensors over all steps (letter t) and axes of
- * the state ('a', 'b', .. by position). */
+ * the state ('a', 'b', .. by position).
+ *
+ * A body may mix its states along one of their axes, the levels (affine_axis.c):
+ * then mix[i][j] is a matrix over that axis, post and the reads' how are vectors. */
 #ifndef NP_AFFINE_H
 #define NP_AFFINE_H
 
@@ -17,6 +20,7 @@ enum { NP_STATES = 6, NP_WRITES = 10, NP_READS = 10 };
 typedef struct np_write {
     const np_node *y;     /* what is added to the state */
     char at[NP_RANK + 1]; /* letters of its axes */
+    char level;           /* the one among them along which factors are in `post` already; 0: none */
     np_lab w, b, c[NP_READS];
     np_lab post[NP_STATES]; /* how it enters each state */
     bool reads;             /* some c is not zero */
@@ -25,6 +29,7 @@ typedef struct np_read {
     const np_node *at;      /* whose value it is; of what stands for a whole state: that */
     char axes[NP_RANK + 1]; /* letters of its axes */
     np_lab a[NP_STATES];
+    np_lab apart, how[NP_STATES];  /* a[i] as a product: of what has the key, and of numbers for each level */
     np_lab same[NP_WRITES]; /* how it sees what the same step has written */
     np_lab by;              /* what it multiplies the value by that it sums */
     const np_node *of;      /* that value */
@@ -35,7 +40,7 @@ typedef enum {
     NP_DECAY_SCALAR, /* the same for a whole head */
     NP_DECAY_KEY,    /* for each channel that reads sum over */
     NP_DECAY_VALUE,  /* for each channel that they keep */
-    NP_DECAY_MIX,    /* several states are mixed, by numbers that are the same for a whole head */
+    NP_DECAY_MIX,    /* states are mixed, or levels of them, by numbers that are the same for a whole head */
     NP_DECAY_EACH    /* more than that: `each` says what. There are no scores */
 } np_decay;
 typedef struct np_affine {
@@ -51,10 +56,14 @@ typedef struct np_affine {
     char value[NP_RANK + 1]; /* kept by reads */
     char held[NP_RANK + 1];  /* kept by reads, and decays differ along it */
     char batch[NP_RANK + 1]; /* in everything: one recurrence for each index */
+    char level;              /* the axis along which they are mixed, or 0 */
+    np_lab eye;              /* of it: a matrix */
     np_decay decay;
     const char *each;
     bool picks;     /* the body chooses by a condition, or forgets a state */
     bool chosen;    /* factors of 0 may say that something is not taken: where(c, a, b) is a mix by 1 and 0 */
+    bool among;     /* .. and that among states */
+    bool dense;     /* levels are contracted with a matrix */
     const char *no; /* why not, and where */
     const np_node *where;
     struct np_form **form; /* private, by old id */
@@ -65,11 +74,16 @@ typedef struct np_affine {
 typedef struct np_depend {
     uint32_t *any;  /* in any way */
     uint32_t *form; /* is state-like: the state itself, scaled, moved or added to */
+    int8_t *level;  /* NULL, or of what is state-like: the axis along which states may be mixed; -1: it has none */
+    bool mixes;     /* something moves along it */
 } np_depend;
-void np_affine_depend(const np_fn *f, const np_node *scan, np_depend *d, np_arena *mem);
+/* axis: of the states, along which they may be mixed; -1: none. */
+void np_affine_depend(const np_fn *f, const np_node *scan, int axis, np_depend *d, np_arena *mem);
 
 /* Is a factor looked into for what it is made from, with fewer axes? */
 bool np_affine_peels(const np_node *n);
+enum { NP_LEVELS = 24 }; /* most indices of an axis that is mixed */
+enum { NP_LEVEL_FROM = 'Y', NP_LEVEL_OVER = 'Z' }; /* its letter in what a coefficient is multiplied with; inside of products */
 /* Reads the part of the body that belongs to the states in `mask`. */
 bool np_affine_read(np_affine *a, const np_node *scan, uint32_t mask, const np_depend *d, const bool *live);
 

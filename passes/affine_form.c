@@ -139,12 +139,23 @@ void np_affine_add_write(np_reader *r, np_form *f, const np_node *y, const char 
         char to[NP_RANK + 1];
         np_label_before_permute(to, y, at);
         np_affine_add_write(r, f, y->arg[0], to, how);
+    } else if (y->op == NP_SELECT && f->level && np_affine_free(r, y->arg[0])) {
+        r->a->chosen = true;
+        np_lab c = np_affine_as_number(r, np_affine_peel(r, y->arg[0], at));
+        if (r->a->no) return;
+        np_affine_add_write(r, f, y->arg[1], at, np_label_mul(r->l, how, c));
+        c = np_label_add(r->l, np_label_one, np_label_neg(r->l, c));
+        np_affine_add_write(r, f, y->arg[2], at, np_label_mul(r->l, how, c));
     } else {
         np_write *w = write_of(r, y, at);
+        if (w && f->level) {
+            w->level = f->level;
+            how = np_label_mul(r->l, how, np_affine_level_factors(r, y, at, f->level, false));
+        }
         if (w) f->w[w - r->a->write] = np_label_add(r->l, f->w[w - r->a->write], how);
     }
 }
-static void add_scaled(np_reader *r, np_form *f, const np_form *x, np_lab how)
+void np_affine_add_scaled(np_reader *r, np_form *f, const np_form *x, np_lab how)
 {
     for (int i = 0; i < NP_STATES; i++)
         f->s[i] = np_label_add(r->l, f->s[i], np_label_mul(r->l, how, x->s[i]));
@@ -162,7 +173,7 @@ static bool add_value(np_reader *r, np_form *f, const np_node *x, np_lab how)
     if (!g) return false;
     if (strcmp(f->at, g->at) != 0)
         return np_affine_refuse(r, x, "adds a state to itself with its axes in another order");
-    add_scaled(r, f, g, how);
+    np_affine_add_scaled(r, f, g, how);
     return true;
 }
 static np_form *make_form(np_reader *r, const np_node *n)
@@ -174,21 +185,24 @@ static np_form *make_form(np_reader *r, const np_node *n)
         f = np_affine_new_form(r, n);
         for (int i = 0; i < n->type->rank; i++) f->at[i] = (char)('a' + i);
         for (int i = 0; i < a->nstates; i++)
-            if (a->state[i] == n) f->s[i] = np_label_one;
+            if (a->state[i] == n) f->s[i] = a->level ? a->eye : np_label_one;
+        f->level = a->level;
         return f;
     }
+    if (np_affine_moves(n) && a->level) return np_affine_moved(r, n);
     for (int i = n->nargs - 1; i >= 0; i--)
         if (np_affine_state_like(r, n->arg[i])) first = n->arg[i];
     if (!(x = np_affine_form(r, first))) return NULL;
     f = np_affine_new_form(r, n);
     memcpy(f->at, x->at, sizeof f->at);
+    f->level = x->level;
     np_lab one = np_label_one;
     switch (n->op) {
     case NP_ADD:
     case NP_SUB:
         if (!add_value(r, f, n->arg[0], one)) return NULL;
         return add_value(r, f, n->arg[1], n->op == NP_SUB ? np_label_neg(r->l, one) : one) ? f : NULL;
-    case NP_NEG: add_scaled(r, f, x, np_label_neg(r->l, one)); return f;
+    case NP_NEG: np_affine_add_scaled(r, f, x, np_label_neg(r->l, one)); return f;
     case NP_MUL:
     case NP_DIV: {
         const np_node *g = n->arg[0] == first ? n->arg[1] : n->arg[0];
@@ -197,11 +211,11 @@ static np_form *make_form(np_reader *r, const np_node *n)
         np_lab how = np_affine_peel(r, g, x->at);
         if (n->op == NP_DIV && how.n) how = np_label_op(r->l, NP_RECIP, 1, &how);
         if (r->a->no) return NULL;
-        add_scaled(r, f, x, how);
+        np_affine_add_scaled(r, f, x, how);
         return f;
     }
     case NP_SELECT: {
-        r->a->chosen = true;
+        a->chosen = a->among = true;
         if (!np_affine_free(r, n->arg[0]))
             return np_affine_refuse(r, n, "chooses by what depends on the state");
         np_lab c = np_affine_as_number(r, np_affine_peel(r, n->arg[0], x->at));
@@ -211,14 +225,16 @@ static np_form *make_form(np_reader *r, const np_node *n)
     case NP_EXPAND: {
         int k = (int)n->attr[0]->k;
         memmove(f->at + k + 1, x->at + k, strlen(x->at + k) + 1);
-        f->at[k] = np_affine_fresh(r, n->attr[1]);
-        add_scaled(r, f, x, one);
+        bool level = a->level && !x->level && np_affine_level(n, 0, -1, a->l.dim[(int)a->level]) >= 0;
+        f->at[k] = level ? np_affine_level_letter(r, n->attr[1]) : np_affine_fresh(r, n->attr[1]);
+        if (level) f->level = f->at[k];
+        np_affine_add_scaled(r, f, x, one);
         return f;
     }
     case NP_PERMUTE: {
         const char *in = n->sym, *to = strstr(n->sym, "->") + 2;
         for (size_t i = 0; to[i]; i++) f->at[i] = x->at[strchr(in, to[i]) - in];
-        add_scaled(r, f, x, one);
+        np_affine_add_scaled(r, f, x, one);
         return f;
     }
     default: return np_affine_refuse(r, n, "is not affine in the state");

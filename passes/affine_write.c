@@ -7,6 +7,7 @@
 
 typedef struct factors {
     np_lab w, scale;
+    char level;           /* factors along it are known */
     const np_node *value; /* the factor that depends on reads, or NULL */
     char at[NP_RANK + 1];
 } factors;
@@ -44,6 +45,7 @@ static bool factor(np_reader *r, factors *f, const np_node *y, const char *at, b
     }
     np_lab x = np_affine_peel(r, y, at);
     if (a->no) return false;
+    if (f->level && np_label_has(x, (char[]){f->level, 0})) return true;
     if (invert && x.n) x = np_label_op(r->l, NP_RECIP, 1, &x);
     if (np_label_has(x, a->key)) {
         if (np_label_has(x, a->value) || np_label_has(x, a->held))
@@ -120,7 +122,7 @@ static bool affine_value(np_reader *r, np_write *w, const np_node *x, const char
 bool np_affine_take_apart(np_reader *r, np_write *w)
 {
     np_affine *a = r->a;
-    factors f = {.w = np_label_one, .scale = np_label_one};
+    factors f = {.w = np_label_one, .scale = np_label_one, .level = w->level};
     if (!factor(r, &f, w->y, w->at, false)) return false;
     w->w = f.w;
     w->b = np_label_none;

@@ -114,18 +114,23 @@ static double volume(const np_affine *a, const char *letters)
 /* Multiply-adds of a step for one index of the batch: in the step form, and in chunks of c. */
 static double step_work(const np_affine *a)
 {
-    double kv = volume(a, a->key) * volume(a, a->value) * volume(a, a->held);
-    int mixes = a->decay == NP_DECAY_NONE ? 0 : a->decay == NP_DECAY_EACH ? a->nstates : 1;
-    return kv * (a->nreads + a->nwrites + mixes) * a->nstates;
+    double kv = volume(a, a->key) * volume(a, a->value) * volume(a, a->held),
+           levels = volume(a, (char[]){a->level, 0});
+    double mixing = a->dense                    ? levels
+                    : a->decay == NP_DECAY_NONE ? 0
+                    : a->decay == NP_DECAY_EACH ? a->nstates
+                                                : 1;
+    return kv * (a->nreads + a->nwrites + mixing) * a->nstates * levels;
 }
 static double chunk_work(const np_affine *a, double c)
 {
     double k = volume(a, a->key), v = volume(a, a->value) * volume(a, a->held),
-           pairs = a->nreads * a->nwrites;
+           pairs = a->nreads * a->nwrites, levels = volume(a, (char[]){a->level, 0});
     double table = a->decay == NP_DECAY_KEY     ? 2 * k * a->nwrites
                    : a->decay == NP_DECAY_VALUE ? v * a->nwrites
-                                                : a->nstates;
-    return k * v * (a->nreads + a->nwrites) * a->nstates + c * (pairs * (k + v) + table);
+                                                : a->nstates * levels * levels;
+    double mixing = a->level ? k * v * levels * levels / c + levels * levels * levels : 0;
+    return k * v * (a->nreads + a->nwrites) * a->nstates * levels + c * (pairs * (k + v) + table) + mixing;
 }
 static bool fits(const np_affine *a)
 {
@@ -168,12 +173,12 @@ static int64_t choose(const work *w, const np_affine *a, bool conv, const char *
 }
 
 /* ---- notes */
-static const char *decay_text(np_decay d)
+static const char *decay_text(const np_affine *a)
 {
     static const char *const text[] = {
         "no decay", "a decay for each head", "a decay for each channel of the key",
         "a decay for each channel of the value", "states that are mixed by numbers for each head"};
-    return text[d];
+    return a->level ? "levels of a state that are mixed by numbers for each head" : text[a->decay];
 }
 /* What was read in the body and what is made of it: c steps a chunk, or step by step (1) and why. */
 static void note_events(const work *w, const np_affine *a, int64_t c, const char *why)
@@ -187,7 +192,8 @@ static void note_events(const work *w, const np_affine *a, int64_t c, const char
     const char *how = a->decay == NP_DECAY_NONE                ? ""
                       : a->decay == NP_DECAY_KEY && g.factored ? "; factors"
                                                                : "; exact products";
-    np_str guard = np_str_fmt(cx, "guard: %s%s", a->nstates > 1 ? "none" : np_guard_text(cx, g), how);
+    np_str guard =
+        np_str_fmt(cx, "guard: %s%s", a->nstates > 1 || a->level ? "none" : np_guard_text(cx, g), how);
     np_str form = c == 1 ? np_str_fmt(cx, "step form (chunk 1): %s; chunks of %d would take", why, (int)tried)
                          : np_str_fmt(cx, "in chunks of %d steps, with", (int)c);
     np_note(cx, w->lift.scan->loc,
@@ -195,7 +201,7 @@ static void note_events(const work *w, const np_affine *a, int64_t c, const char
             "multiply-adds of the step form",
             np_dim_str(cx, w->lift.n), w->lift.rw->b->fn->name, a->state[0]->name ? a->state[0]->name : "",
             a->nreads, a->nreads == 1 ? "" : "s", a->nwrites, a->nwrites == 1 ? "" : "s", after,
-            decay_text(a->decay), guard, form, chunk_work(a, (double)tried) / step_work(a));
+            decay_text(a), guard, form, chunk_work(a, (double)tried) / step_work(a));
 }
 static void note_conv(const work *w, const np_affine *a, int64_t c, const char *why)
 {
@@ -258,19 +264,41 @@ static bool joins(const work *w, const np_affine *a, int64_t c)
         if (a->l.dim[(int)*p] != first->l.dim[(int)*p]) return false;
     return true;
 }
+static np_affine *new_affine(work *w)
+{
+    np_affine *a = np_arena_alloc(&w->c->mem, sizeof *a);
+    *a = (np_affine){.lift = &w->lift};
+    a->form = np_arena_array(&w->c->mem, w->lift.rw->old->nnodes + 1, sizeof *a->form);
+    w->lift.no = NULL;
+    return a;
+}
+/* A body that has no such form as it stands may have one that mixes an axis of its states. */
+static bool read_levels(work *w, np_affine **a, uint32_t part)
+{
+    const np_node *scan = w->lift.scan;
+    const np_type *t = (*a)->state[0]->type;
+    int64_t n;
+    for (int k = 0; k < t->rank; k++) {
+        np_depend d;
+        if (!np_dim_int(t->dim[k], &n) || n < 2 || n > NP_LEVELS) continue;
+        np_affine_depend(w->lift.rw->old, scan, k, &d, &w->c->mem);
+        if (!d.mixes) continue;
+        np_affine *other = new_affine(w);
+        if (np_affine_read(other, scan, part, &d, w->lift.rw->live) && other->key[0]) return *a = other, true;
+    }
+    return false;
+}
 static void do_part(work *w, int q)
 {
     np_rw *rw = w->lift.rw;
     const np_node *scan = w->lift.scan;
     if (w->needs[q] & (w->pending_states | w->pending_steps)) flush(w);
     if (!w->ok) return;
-    np_affine *a = np_arena_alloc(&w->c->mem, sizeof *a);
-    *a = (np_affine){.lift = &w->lift};
-    a->form = np_arena_array(&w->c->mem, rw->old->nnodes + 1, sizeof *a->form);
-    w->lift.no = NULL;
+    np_affine *a = new_affine(w);
     const char *why = NULL;
     int64_t c = 1;
     bool affine = np_affine_read(a, scan, w->part[q], &w->dep, rw->live);
+    if (!affine) affine = read_levels(w, &a, w->part[q]);
     bool conv = affine && w->c->k->chunk != 1 && np_conv_take(a);
     if (affine) c = choose(w, a, conv, &why);
     if (conv)
@@ -317,7 +345,7 @@ static np_node *block(chunker *c, np_rw *rw, const np_node *scan)
     w.lift.whole = np_arena_array(&c->mem, rw->old->nnodes + 1, sizeof *w.lift.whole);
     w.lift.timed = np_arena_array(&c->mem, rw->old->nnodes + 1, sizeof *w.lift.timed);
     w.lift.known = np_arena_array(&c->mem, rw->old->nnodes + 1, sizeof *w.lift.known);
-    np_affine_depend(rw->old, scan, &w.dep, &c->mem);
+    np_affine_depend(rw->old, scan, -1, &w.dep, &c->mem);
     sort_parts(&w);
     for (int q = 0; q < w.nparts; q++) do_part(&w, q);
     if (w.nblocked + w.npending == 0) return NULL;

@@ -22,6 +22,30 @@
 #include <string.h>
 
 /* ---- what the chunk starts with */
+static np_lab level_at(np_chunked *m, np_lab x, const char *level, int64_t i)
+{
+    char rest[NP_LETTERS];
+    int k = (int)strcspn(x.axes, level);
+    np_label_keep(rest, x.axes, level, false);
+    return np_label_of(np_build_at(m->l->b, x.n, k, np_dim_const(m->l->b->cx, i)), rest);
+}
+/* The sum over key and levels of by * how times state j as the chunk starts with it. What is chosen goes level by level. */
+static np_lab see_levels(np_chunked *m, np_lab by, np_lab how, int j, const char *out)
+{
+    np_label *l = m->l;
+    np_lab state = np_label_rename(m->state[j], m->a->level, NP_LEVEL_FROM), sum = np_label_none;
+    char from[] = {NP_LEVEL_FROM, 0};
+    int64_t n = 0;
+    if (how.zero) return how;
+    if (!m->a->among || !strchr(how.axes, NP_LEVEL_FROM))
+        return np_label_dot(l, np_label_mul(l, by, how), state, out);
+    np_dim_int(l->dim[NP_LEVEL_FROM], &n);
+    for (int64_t i = 0; i < n; i++) {
+        np_lab h = level_at(m, how, from, i), s = level_at(m, state, from, i);
+        sum = np_label_add(l, sum, np_chunk_taken(m, h, np_label_dot(l, np_label_mul(l, by, h), s, out)));
+    }
+    return sum;
+}
 static void starts(np_chunked *m)
 {
     int n = m->a->nstates;
@@ -32,6 +56,12 @@ static void starts(np_chunked *m)
         m->start[e] = np_label_none;
         for (int i = 0; i < n; i++)
             for (int j = 0; j < n; j++) {
+                if (m->a->level) {
+                    np_lab seen = see_levels(m, m->apart[e],
+                                             np_chunk_through(m, m->how[e][i], m->before[0][i][j]), j, out);
+                    m->start[e] = np_label_add(m->l, m->start[e], seen);
+                    continue;
+                }
                 np_lab by = value ? np_label_one : m->before[np_chunk_ends(m, e)][i][j];
                 np_lab a = np_label_mul(m->l, m->read[e][i], by);
                 np_lab seen = np_chunk_taken(m, by, np_label_dot(m->l, a, m->state[j], out));
@@ -100,9 +130,9 @@ static void substitute(np_chunked *m)
     int block[NP_WRITES], power = -1;
     char rows[NP_LETTERS], axes[NP_LETTERS];
     np_label_join(rows, "u", m->a->held, m->a->value);
-    for (int f = 0; f < m->a->nwrites; f++) block[f] = np_short_carry(k, rows, false, &m->late[f]);
+    for (int f = 0; f < m->a->nwrites; f++) block[f] = np_short_carry(k, rows, np_label_none, &m->late[f]);
     np_chunk_mix_letters(m, axes);
-    if (value) power = np_short_carry(k, axes, true, &m->whole[0][0]);
+    if (value) power = np_short_carry(k, axes, np_label_one, &m->whole[0][0]);
     np_short_open(k);
     np_lab g = value ? np_short_at(k, m->mix[0][0]) : np_label_one;
     for (int e = 0; e < m->a->nreads; e++) {
@@ -153,7 +183,9 @@ static void next_states(np_chunked *m)
     np_chunk_state_letters(m, out);
     for (int i = 0; i < n; i++) {
         np_lab s = np_label_none;
-        for (int j = 0; j < n; j++)
+        for (int j = 0; j < n && m->a->level; j++)
+            s = np_label_add(m->l, s, see_levels(m, np_label_one, m->whole[i][j], j, out));
+        for (int j = 0; j < n && !m->a->level; j++)
             s = np_label_add(
                 m->l, s, np_chunk_taken(m, m->whole[i][j], np_label_mul(m->l, m->whole[i][j], m->state[j])));
         for (int f = 0; f < m->a->nwrites; f++) {

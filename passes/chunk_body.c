@@ -79,6 +79,17 @@ np_lab np_chunk_weighed(np_chunked *m, np_lab scores, np_lab values, const np_la
     np_label_join(pairs, out, "u", "");
     return np_label_dot(m->l, np_label_of(np_label_to(m->l, x, pairs), pairs), np_label_one, out);
 }
+np_lab np_chunk_through(np_chunked *m, np_lab x, np_lab y)
+{
+    char out[NP_LETTERS], over[] = {NP_LEVEL_OVER, 0};
+    if (!m->a->level) return np_label_mul(m->l, x, y);
+    bool matrix = strchr(x.axes, m->a->level) && strchr(x.axes, NP_LEVEL_FROM); /* else a row */
+    x = np_label_rename(x, matrix ? (char)NP_LEVEL_FROM : m->a->level, NP_LEVEL_OVER);
+    y = np_label_rename(y, m->a->level, NP_LEVEL_OVER);
+    out[0] = 0;
+    letters_of(out, x, y, over);
+    return np_chunk_dot(m, x, y, over, out);
+}
 /* The sum over the key of x y. */
 np_lab np_chunk_score(np_chunked *m, np_lab x, np_lab y)
 {
@@ -122,14 +133,20 @@ void np_chunk_see(np_chunked *m)
         for (int e = 0; e < a->nreads; e++)
             m->c[f][e] = np_chunk_masked(m, np_frame_see(s, w->c[e], false), np_label_none);
         for (int i = 0; i < a->nstates; i++) m->post[f][i] = np_frame_see(s, w->post[i], false);
-        bool fold = a->nstates == 1 && a->decay != NP_DECAY_VALUE; /* into the key */
+        bool fold = a->nstates == 1 && !a->level && a->decay != NP_DECAY_VALUE; /* into the key */
         if (!fold) continue;
         m->entry[f] = m->post[f][0];
         m->late[f] = np_chunk_taken(m, m->post[f][0], np_label_mul(m->l, m->w[f], m->post[f][0]));
         if (!m->post[f][0].zero) m->post[f][0] = np_label_one;
     }
+    if (a->level) m->eye = np_frame_see(s, a->eye, false);
     for (int e = 0; e < a->nreads; e++)
         for (int i = 0; i < a->nstates; i++) {
+            if (a->level) {
+                m->apart[e] = np_frame_see(s, a->read[e].apart, false);
+                m->how[e][i] = np_frame_see(s, a->read[e].how[i], false);
+                continue;
+            }
             np_lab x = !np_chunk_ends(m, e)  ? a->read[e].a[i]
                        : a->read[e].end == i ? a->read[e].by
                                              : np_label_none;
@@ -145,15 +162,15 @@ void np_chunk_see(np_chunked *m)
     for (int i = 0; i < a->nstates; i++)
         for (int j = 0; j < a->nstates; j++)
             m->mix[i][j] = np_chunk_masked(m, np_frame_see(s, a->mix[i][j], false),
-                                           i == j ? np_label_one : np_label_none);
+                                           i != j     ? np_label_none
+                                           : a->level ? m->eye
+                                                      : np_label_one);
 }
 
 /* ---- a short scan over the steps of the chunk. Slots: what it carries and gives, as labels. */
-/* One more carried value, of these axes, starting from 0 or 1; its last value goes to `last`. */
-int np_short_carry(np_short *k, const char *axes, bool one, np_lab *last)
+int np_short_carry(np_short *k, const char *axes, np_lab start, np_lab *last)
 {
     if (k->nstates == NP_SLOTS) np_bug(k->m->s->b->cx, "a chunk carries more than %d values", NP_SLOTS);
-    np_lab start = one ? np_label_one : np_label_none;
     k->start[k->nstates] = np_label_of(np_label_to(k->m->l, start, axes), axes);
     k->to_last[k->nstates] = last;
     return k->nstates++;

@@ -12,6 +12,7 @@ typedef struct np_chunked { /* one recurrence inside the body of the scan over c
     np_affine *a;
     np_lab t, u, valid, past[2]; /* numbers of steps; [t]: is there such a step; [t,u]: u < t, u <= t */
     np_lab count;                /* how many steps there are; n is NULL: c */
+    np_lab apart[NP_READS], how[NP_READS][NP_STATES], eye; /* where levels are mixed: reads as np_read has them */
     np_lab read[NP_READS][NP_STATES], w[NP_WRITES], b[NP_WRITES], c[NP_WRITES][NP_READS];
     np_lab post[NP_WRITES][NP_STATES], mix[NP_STATES][NP_STATES];
     np_lab entry[NP_WRITES]; /* of a single state: what was multiplied into the key as the value entered */
@@ -40,6 +41,8 @@ bool np_chunk_enters(const np_chunked *m, int f); /* does write f stay in any st
 /* The sum of x y over the letters `over`, which neither may have: then it counts them. */
 np_lab np_chunk_dot(np_chunked *m, np_lab x, np_lab y, const char *over, const char *out);
 np_lab np_chunk_score(np_chunked *m, np_lab x, np_lab y); /* .. over the key */
+/* x, a matrix or vector over levels, times y over levels of their own. Without levels: the product. */
+np_lab np_chunk_through(np_chunked *m, np_lab x, np_lab y);
 /* x, which was or will be multiplied by `by`. Where the body chooses or mixes states, a factor of 0 says that something is not
  * taken at all, whatever it is (where(c, a, b) is a mix by 1 and 0): not even a NaN of it comes through. */
 np_lab np_chunk_taken(np_chunked *m, np_lab by, np_lab x);
@@ -63,8 +66,8 @@ typedef struct np_short {
         *to_out[NP_SLOTS];
     np_node *scan;
 } np_short;
-/* One more carried value, of these axes, starting from 0 or 1; its last value goes to `last`. */
-int np_short_carry(np_short *k, const char *axes, bool one, np_lab *last);
+/* One more carried value, of these axes, starting from `start`; its last value goes to `last`. */
+int np_short_carry(np_short *k, const char *axes, np_lab start, np_lab *last);
 void np_short_open(np_short *k);
 np_lab np_short_at(np_short *k, np_lab x);             /* a value of the chunk at the running step */
 void np_short_give(np_short *k, np_lab x, np_lab *to); /* one more output */

@@ -44,7 +44,7 @@ static void add_axes(const np_affine *a, np_lab x, char *out)
 bool np_conv_take(np_affine *a)
 {
     char around[NP_LETTERS] = "";
-    if (a->picks) return false;
+    if (a->picks || a->level) return false;
     for (int i = 0; i < a->nstates; i++)
         for (int j = 0; j < a->nstates; j++) {
             if (!still(a->mix[i][j])) return false;
@@ -108,7 +108,8 @@ static void powers(np_chunked *m, struct np_conv *c)
     np_short k = {.m = m};
     np_chunk_mix_letters(m, axes);
     for (int i = 0; i < n; i++)
-        for (int j = 0; j < n; j++) slot[i][j] = np_short_carry(&k, axes, i == j, &c->last[i][j]);
+        for (int j = 0; j < n; j++)
+            slot[i][j] = np_short_carry(&k, axes, i == j ? np_label_one : np_label_none, &c->last[i][j]);
     m->s->back = false;
     np_short_open(&k);
     for (int i = 0; i < n; i++)

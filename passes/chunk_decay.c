@@ -34,13 +34,19 @@ static void tables(np_chunked *m)
     np_label *l = m->l;
     np_chunk_mix_letters(m, axes);
     np_label_join(rows, axes, "u", "");
+    if (m->a->level) np_label_keep(rows, rows, (char[]){NP_LEVEL_FROM, 0}, false);
     for (int f = 0; f < m->a->nwrites; f++) {
         for (entry[f] = 0; entry[f] < f && !same_entry(m, entry[f], f);) entry[f]++;
         for (int i = 0; i < n && entry[f] == f && np_chunk_enters(m, f); i++)
-            row[f][i] = np_short_carry(&k, rows, false, &m->after[f][i]);
+            row[f][i] = np_short_carry(&k, rows, np_label_none, &m->after[f][i]);
     }
     for (int i = 0; i < n; i++)
-        for (int j = 0; j < n; j++) power[i][j] = np_short_carry(&k, axes, i == j, &m->whole[i][j]);
+        for (int j = 0; j < n; j++)
+            power[i][j] = np_short_carry(&k, axes,
+                                         i != j        ? np_label_none
+                                         : m->a->level ? m->eye
+                                                       : np_label_one,
+                                         &m->whole[i][j]);
     np_short_open(&k);
     np_lab mix[NP_STATES][NP_STATES];
     for (int i = 0; i < n; i++)
@@ -49,7 +55,7 @@ static void tables(np_chunked *m)
         for (int i = 0; i < n && entry[f] == f && np_chunk_enters(m, f); i++) {
             np_lab sum = np_label_none;
             for (int j = 0; j < n; j++)
-                sum = np_label_add(l, sum, np_label_mul(l, mix[i][j], k.now[row[f][j]]));
+                sum = np_label_add(l, sum, np_chunk_through(m, mix[i][j], k.now[row[f][j]]));
             sum = np_short_put(&k, sum, np_short_at(&k, m->post[f][i]), rows);
             for (int end = 0; end < 2; end++)
                 if (np_chunk_any_read(m, end))
@@ -60,7 +66,7 @@ static void tables(np_chunked *m)
         for (int j = 0; j < n; j++) {
             np_lab sum = np_label_none;
             for (int p = 0; p < n; p++)
-                sum = np_label_add(l, sum, np_label_mul(l, mix[i][p], k.now[power[p][j]]));
+                sum = np_label_add(l, sum, np_chunk_through(m, mix[i][p], k.now[power[p][j]]));
             sum = np_label_of(np_label_to(l, sum, axes), axes);
             for (int end = 0; end < 2; end++)
                 if (np_chunk_any_read(m, end))
@@ -86,13 +92,23 @@ static np_lab in_past(np_chunked *m, int e, np_lab x)
     return np_label_op_as(m->l, NP_SELECT, 3, (np_lab[]){m->past[np_chunk_ends(m, e)], x, np_label_none},
                           axes);
 }
+/* Of all states and levels. */
+static np_lab level_score(np_chunked *m, int e, int f)
+{
+    np_lab sum = np_label_none;
+    for (int i = 0; i < m->a->nstates; i++)
+        sum = np_label_add(m->l, sum, np_chunk_through(m, m->how[e][i], m->table[0][f][i]));
+    np_lab p = np_chunk_score(m, m->apart[e], np_chunk_at_u(m->w[f]));
+    return np_chunk_taken(m, sum, np_label_mul(m->l, p, sum));
+}
 static void table_scores(np_chunked *m)
 {
     bool plain = m->a->decay == NP_DECAY_NONE;
     for (int e = 0; e < m->a->nreads; e++)
         for (int f = 0; f < m->a->nwrites; f++) {
             np_lab sum = np_label_none;
-            for (int i = 0; i < m->a->nstates && np_chunk_enters(m, f); i++) {
+            if (m->a->level && np_chunk_enters(m, f)) sum = level_score(m, e, f);
+            for (int i = 0; i < m->a->nstates && !m->a->level && np_chunk_enters(m, f); i++) {
                 np_lab table = m->table[np_chunk_ends(m, e)][f][i];
                 if (table.zero) continue;
                 np_lab p = np_chunk_score(m, m->read[e][i], np_chunk_at_u(m->w[f]));
@@ -114,8 +130,8 @@ static void key_scores(np_chunked *m)
     char rows[NP_LETTERS];
     np_label_join(rows, m->a->key, "u", "");
     for (int f = 0; f < m->a->nwrites; f++)
-        if (np_chunk_enters(m, f)) block[f] = np_short_carry(&k, rows, false, &m->late[f]);
-    power = np_short_carry(&k, m->a->key, true, &m->whole[0][0]);
+        if (np_chunk_enters(m, f)) block[f] = np_short_carry(&k, rows, np_label_none, &m->late[f]);
+    power = np_short_carry(&k, m->a->key, np_label_one, &m->whole[0][0]);
     np_short_open(&k);
     np_lab g = np_short_at(&k, m->mix[0][0]);
     for (int f = 0; f < m->a->nwrites; f++) {
@@ -142,7 +158,7 @@ static void key_factors(np_chunked *m)
 {
     np_short k = {.m = m};
     np_label *l = m->l;
-    int power = np_short_carry(&k, m->a->key, true, &m->whole[0][0]);
+    int power = np_short_carry(&k, m->a->key, np_label_one, &m->whole[0][0]);
     np_short_open(&k);
     k.next[power] = np_label_mul(l, k.now[power], np_short_at(&k, m->mix[0][0]));
     np_short_give(&k, k.now[power], &m->before[0][0][0]);

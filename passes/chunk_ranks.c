@@ -105,7 +105,7 @@ static np_node *rule(np_rw *rw, const np_node *n, np_node *const *arg)
         np_dim_range(n->attr[1], &lo, &hi);
         body *b = np_arena_alloc(&k->mem, sizeof *b);
         *b = (body){.at = n->body[0], .next = k->list};
-        np_affine_depend(rw->old, n, &b->dep, &k->mem);
+        np_affine_depend(rw->old, n, -1, &b->dep, &k->mem);
         if (hi > 1) k->list = b;
         return NULL;
     }

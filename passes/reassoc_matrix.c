@@ -466,7 +466,7 @@ static np_node *rule(np_rw *rw, const np_node *n, np_node *const *arg)
     if (n->op == NP_SCAN && n->nargs > n->attr[0]->k) {
         body *b = np_arena_alloc(&k->mem, sizeof *b);
         *b = (body){.scan = n, .next = k->list};
-        np_affine_depend(rw->old, n, &b->dep, &k->mem);
+        np_affine_depend(rw->old, n, -1, &b->dep, &k->mem);
         k->list = b;
         return NULL;
     }
