@@ -142,12 +142,19 @@ bool np_fuse_ends_sum(const int *uses, const np_node *n)
     }
     return false;
 }
+bool np_fuse_is_output(const np_node *n)
+{
+    const np_node *scan = n->op == NP_PICK ? n->arg[0] : n;
+    int i = n->op == NP_PICK ? (int)n->attr[0]->k : 0;
+    return scan->op == NP_SCAN && scan->in == n->in && !n->type->tuple &&
+           i < np_result_count(scan) - (scan->nargs - scan->attr[0]->k);
+}
 /* The output of a scan that is read only as n, in which its values are moved: its axes are in another order, or several of them
  * one, of which there is only the beginning. NULL: there is none. */
 static const np_node *moved_output(const decide *d, const np_node *n, bool *merged)
 {
     unsigned parts = 0; /* axes of n that are a part of one: of such a part there is all */
-    for (*merged = false; n->op != NP_PICK; n = n->arg[0]) {
+    for (*merged = false; !np_fuse_is_output(n); n = n->arg[0]) {
         int k = n->attr[0] ? (int)n->attr[0]->k : 0;
         unsigned now = 0;
         switch (n->op) {
@@ -170,15 +177,12 @@ static const np_node *moved_output(const decide *d, const np_node *n, bool *merg
         }
         if (d->uses[n->arg[0]->id] != 1 || n->arg[0]->in != n->in) return NULL;
     }
-    const np_node *scan = n->arg[0];
-    int i = (int)n->attr[0]->k;
-    bool output = scan->op == NP_SCAN && scan->in == n->in &&
-                  i < np_result_count(scan) - (scan->nargs - scan->attr[0]->k);
-    return output && np_find_result_uses(d->u->f, scan, i) == 1 ? n : NULL;
+    const np_node *scan = n->op == NP_PICK ? n->arg[0] : n;
+    return np_find_result_uses(d->u->f, scan, n->op == NP_PICK ? (int)n->attr[0]->k : 0) == 1 ? n : NULL;
 }
 static bool ends_as_before(const np_node *n)
 {
-    for (; n->op != NP_PICK; n = n->arg[0])
+    for (; !np_fuse_is_output(n); n = n->arg[0])
         if (n->op == NP_PERMUTE && np_peel_operand(n, 0, n->type->rank - 1) != n->type->rank - 1)
             return false;
     return true;
@@ -187,7 +191,7 @@ static bool ends_as_before(const np_node *n)
 static const np_node *stored_as(const decide *d, const np_node *n)
 {
     bool merged;
-    const np_node *y = n->op == NP_PICK ? NULL : moved_output(d, n, &merged);
+    const np_node *y = np_fuse_is_output(n) ? NULL : moved_output(d, n, &merged);
     if (!y || d->u->as[y->id]) return NULL;
     return d->u->kept[n->id] || (merged && ends_as_before(n)) ? y : NULL;
 }
@@ -206,7 +210,8 @@ static void decide_block(decide *d, const np_block *b)
         } else if (np_is_sum(n)) {
             const use *by = &d->use[n->id];
             if (by->again || by->moved || u->reader[n->id] == &np_fuse_many) u->kept[n->id] = true;
-        } else if (!np_is_leaf(n) && own_cost(n) > 0 && !of_positions(u, n)) {
+        } else if (!np_is_leaf(n) && own_cost(n) > 0 && n->op != NP_PAD &&
+                   !of_positions(u, n)) { /* what is padded is stored without that */
             bool many = u->reader[n->id] == &np_fuse_many;
             bool dear = u->cost[n->id] > NP_FUSE_DEAR || np_fuse_ends_sum(d->uses, n);
             if ((d->use[n->id].again && u->cost[n->id] > 0) || (many && dear)) u->kept[n->id] = true;
@@ -233,25 +238,37 @@ static void decide_all(np_fuse *u)
     decide_block(&d, &u->f->top);
 }
 
+static bool replace(np_fuse *u, np_fn **was, np_fn *now)
+{
+    if (now) {
+        np_fn_free(*was);
+        u->f = *was = now;
+    }
+    return now != NULL;
+}
+/* What stands around scans, in its place. What goes into the body of a scan over blocks goes on into the scans inside. */
+static np_fn *around_scans(np_fuse *u)
+{
+    np_fn *f = NULL;
+    replace(u, &f, np_fuse_trim(u->f));
+    int depth = replace(u, &f, np_fuse_rows(u->f)) ? NP_RANK : 1;
+    find_costs(u);
+    while (depth-- > 0 && replace(u, &f, np_fuse_sink(u))) find_costs(u);
+    return f;
+}
+
 np_fn *np_fuse_run(const np_fn *f, const np_knobs *k)
 {
-    np_fn *trimmed = np_fuse_trim(f);
-    np_fuse u = {.cx = f->cx, .f = trimmed ? trimmed : f};
+    np_fuse u = {.cx = f->cx, .f = f};
     (void)k;
-    find_costs(&u);
-    np_fn *sunk = np_fuse_sink(&u);
-    if (sunk) {
-        u.f = sunk;
-        find_costs(&u);
-    }
+    np_fn *tidy = around_scans(&u);
     u.kept = np_arena_array(&u.mem, u.f->nnodes + 1, sizeof *u.kept);
     u.reader = np_arena_array(&u.mem, u.f->nnodes + 1, sizeof *u.reader);
     u.as = np_arena_array(&u.mem, u.f->nnodes + 1, sizeof *u.as);
     decide_all(&u);
     np_fuse_merge(&u);
     np_fn *now = np_fuse_build(&u);
-    np_fn_free(sunk);
-    np_fn_free(trimmed);
+    np_fn_free(tidy);
     np_arena_free(&u.mem);
     return now;
 }

@@ -30,8 +30,11 @@ enum {
 /* ---- fuse.c */
 /* Is n the epilogue of a sum that nobody else reads? Then n is stored in its stead. */
 bool np_fuse_ends_sum(const int *uses, const np_node *n);
+bool np_fuse_is_output(const np_node *n); /* of a scan, in whose block it stands */
 /* ---- fuse_trim.c: scans without what they make for nobody. NULL: there is nothing of that kind. */
 np_fn *np_fuse_trim(const np_fn *f);
+/* ---- fuse_rows.c: elementwise code on outputs of blocks before these are put together. NULL: there is none. */
+np_fn *np_fuse_rows(const np_fn *f);
 /* ---- fuse_sink.c: what stands around scans goes into their bodies. NULL: nothing does. */
 np_fn *np_fuse_sink(const np_fuse *u);
 /* ---- fuse_merge.c: which groups become one. */

@@ -70,28 +70,35 @@ static np_node *value(maker *m, const np_node *x)
     return n;
 }
 
-/* y, moved as n moves it. */
+/* y, which is an output, moved as n moves it. */
 static np_node *moved(maker *m, const np_node *n, np_node *y)
 {
-    if (n->op == NP_PICK) return y;
+    if (np_fuse_is_output(n)) return y;
     np_node *x = moved(m, n->arg[0], y), *now = np_rewrite_copy(m->rw, n, &x);
     if (!now->name) now->name = n->name;
     return now;
 }
+/* Result of root that n is, if it is stored as something else; -1: it is none. */
+static int stored_otherwise(const maker *m, const np_node *root, const np_node *n)
+{
+    if (!m->u->as[n->id] || (n->op == NP_PICK ? n->arg[0] : n) != root) return -1;
+    return n->op == NP_PICK ? (int)n->attr[0]->k : 0;
+}
 /* Outputs of a scan that are stored as they are wanted; what stands for them outside is the result. */
 static void in_order(maker *m, const np_node *root, np_node **yield)
 {
-    for (const np_node *n = root->next; n; n = n->next)
-        if (n->op == NP_PICK && n->arg[0] == root && m->u->as[n->id])
-            yield[n->attr[0]->k] = moved(m, m->u->as[n->id], yield[n->attr[0]->k]);
+    for (const np_node *n = root; n; n = n->next) {
+        int i = stored_otherwise(m, root, n);
+        if (i >= 0) yield[i] = moved(m, m->u->as[n->id], yield[i]);
+    }
 }
 static void results_in_order(maker *m, const np_node *root, np_node *now)
 {
-    for (const np_node *n = root->next; n; n = n->next)
-        if (n->op == NP_PICK && n->arg[0] == root && m->u->as[n->id])
-            np_rewrite_set(m->rw, m->u->as[n->id], np_build_result(m->rw->b, now, (int)n->attr[0]->k));
+    for (const np_node *n = root; n; n = n->next) {
+        int i = stored_otherwise(m, root, n);
+        if (i >= 0) np_rewrite_set(m->rw, m->u->as[n->id], np_build_result(m->rw->b, now, i));
+    }
 }
-/* rows: the axis along which it is cut together with the groups beside it; -1: it stands alone. */
 static np_node *group(maker *m, const np_node *root, int rows)
 {
     np_build *b = m->rw->b;

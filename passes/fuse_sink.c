@@ -49,7 +49,8 @@ static bool is_dim_of(const np_node *x, int axis, const np_dim *n)
 /* ---- after */
 static int output_of(const plan *p, const np_node *x)
 {
-    return x->op == NP_PICK && x->arg[0] == p->scan && x->attr[0]->k < p->nouts ? (int)x->attr[0]->k : -1;
+    if ((x->op == NP_PICK ? x->arg[0] : x) != p->scan || !np_fuse_is_output(x)) return -1;
+    return x->op == NP_PICK ? (int)x->attr[0]->k : 0;
 }
 /* By id: what comes from the scan, in whatever way; all else can be had before it. */
 static bool *dependents(sink *s, const plan *p)
@@ -64,8 +65,8 @@ static bool *dependents(sink *s, const plan *p)
 }
 static bool follows(sink *s, plan *p, const bool *from, const np_node *n)
 {
-    bool any = false;
-    if (!np_is_elem(n) || s->gone[n->id]) return false;
+    bool any = false, wider = n->op == NP_EXPAND && !np_dim_is(n->attr[0], 0);
+    if ((!np_is_elem(n) && !wider) || s->gone[n->id]) return false;
     for (int i = 0; i < n->nargs; i++) {
         const np_node *x = n->arg[i];
         if (output_of(p, x) >= 0 || (p->inside[x->id] && from[x->id]))
@@ -82,13 +83,27 @@ static int count_inside(sink *s, const plan *p, const np_node *x)
         for (int i = 0; i < m->nargs && s->live[m->id]; i++) n += m->arg[i] == x && p->inside[m->id];
     return n;
 }
+/* Has x no more elements than one of the outputs that nobody else wants? */
+static bool is_no_larger(const sink *s, const plan *p, const np_node *x)
+{
+    np_cx *cx = s->f->cx;
+    for (int i = 0; i < p->nouts; i++)
+        if (p->dropped[i] &&
+            np_dim_le(cx, np_type_count(cx, x->type), np_type_count(cx, np_result_type(p->scan, i))))
+            return true;
+    return false;
+}
 static void find_after(sink *s, plan *p)
 {
     const bool *from = dependents(s, p);
     int dropped = 0;
     for (const np_node *n = p->scan->next; n; n = n->next)
         if (s->live[n->id] && follows(s, p, from, n)) p->inside[n->id] = true;
-    for (const np_node *n = p->scan->next; n; n = n->next) {
+    for (const np_node *n = block_of(p)->last; n != p->scan;
+         n = n->prev) /* nothing leaves that is only wider */
+        if (p->inside[n->id] && n->op == NP_EXPAND && count_inside(s, p, n) != s->uses[n->id])
+            p->inside[n->id] = false;
+    for (const np_node *n = p->scan; n; n = n->next) {
         int i = output_of(p, n);
         if (i >= 0 && s->live[n->id] && count_inside(s, p, n) == s->uses[n->id])
             p->dropped[i] = true, dropped++;
@@ -96,19 +111,28 @@ static void find_after(sink *s, plan *p)
         if (p->nexits < OUTS) p->exit[p->nexits] = n;
         p->nexits++;
     }
-    if (p->nexits > 0 && p->nexits <= dropped && p->nouts + p->nexits <= OUTS) return;
+    bool fewer = p->nexits > 0 && p->nexits <= dropped && p->nouts + p->nexits <= OUTS;
+    for (int i = 0; fewer && i < p->nexits; i++) fewer = is_no_larger(s, p, p->exit[i]);
+    if (fewer) return;
     for (const np_node *n = p->scan->next; n; n = n->next) p->inside[n->id] = false;
     memset(p->dropped, 0, sizeof p->dropped);
     p->nexits = 0;
 }
 
 /* ---- before */
+/* Does a step run over one tile of the state after the other? A map has none, nor has a body with scans of its own. */
+static bool has_tiles(const np_node *scan)
+{
+    for (const np_node *n = scan->body[0]->first; n; n = n->next)
+        if (n->body[0]) return false;
+    return scan->nargs > scan->attr[0]->k;
+}
 /* May x be computed step by step, without being computed more often than now? It is cheap, or has all the elements
  * that results have. */
 static bool is_worth_it(const sink *s, const plan *p, const np_node *x)
 {
     np_cx *cx = s->f->cx;
-    if (s->u->cost[x->id] <= NP_FUSE_DEAR) return true;
+    if (s->u->cost[x->id] <= NP_FUSE_DEAR || !has_tiles(p->scan)) return true;
     for (int i = 0; i < p->nouts; i++)
         if (!np_dim_le(cx, np_type_count(cx, np_result_type(p->scan, i)), np_type_count(cx, x->type)))
             return false;
@@ -211,7 +235,7 @@ static np_node *rebuild(np_rw *rw, sink *s, plan *p, np_node *const *arg)
         np_rewrite_set(rw, body->param[i], row_now);
     }
     np_rewrite_block(rw, body);
-    for (const np_node *e = old->next; e; e = e->next)
+    for (const np_node *e = old; e; e = e->next)
         if (output_of(p, e) >= 0) peel.done[e->id] = np_rewrite_get(rw, body->last->arg[output_of(p, e)]);
     for (int i = 0; i < p->nouts; i++) {
         p->index[i] = n;
@@ -221,21 +245,27 @@ static np_node *rebuild(np_rw *rw, sink *s, plan *p, np_node *const *arg)
     for (int i = 0; i < nstates; i++) yield[n++] = np_rewrite_get(rw, body->last->arg[p->nouts + i]);
     return p->now = np_build_close(b, p->now, n, yield);
 }
+/* What was result i of the old scan. */
+static np_node *result_now(np_rw *rw, const plan *p, int i, const np_type *type)
+{
+    int stay = 0;
+    for (int k = 0; k < p->nouts; k++) stay += !p->dropped[k];
+    if (i >= p->nouts) return np_build_result(rw->b, p->now, stay + p->nexits + i - p->nouts);
+    if (!p->dropped[i]) return np_build_result(rw->b, p->now, p->index[i]);
+    return np_build_num(rw->b, type, 0); /* nobody reads it any more */
+}
 static np_node *move(np_rw *rw, const np_node *old, np_node *const *arg)
 {
     sink *s = rw->env;
     plan *p = old->op == NP_SCAN ? s->of[old->id] : old->op == NP_PICK ? s->of[old->arg[0]->id] : NULL;
-    if (p && old->op == NP_SCAN) return rebuild(rw, s, p, arg);
-    int stay = 0;
-    for (int i = 0; p && i < p->nouts; i++) stay += !p->dropped[i];
-    if (p) {
-        int i = (int)old->attr[0]->k;
-        if (i >= p->nouts) return np_build_result(rw->b, p->now, stay + p->nexits + i - p->nouts);
-        if (!p->dropped[i]) return np_build_result(rw->b, p->now, p->index[i]);
-        return np_build_num(rw->b, old->type, 0); /* nobody reads it any more */
+    if (p && old->op == NP_SCAN) {
+        np_node *now = rebuild(rw, s, p, arg);
+        return old->type->tuple ? now : result_now(rw, p, 0, old->type);
     }
+    if (p) return result_now(rw, p, (int)old->attr[0]->k, old->type);
     p = s->gone[old->id];
     if (!p) return NULL;
+    int stay = 0;
     for (int i = 0; i < p->nouts; i++) stay += !p->dropped[i];
     for (int i = 0; i < p->nexits; i++)
         if (p->exit[i] == old) return np_build_result(rw->b, p->now, stay + i);
