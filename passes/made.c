@@ -22,7 +22,6 @@
 
 enum { VISITS = 256 };
 static const double SMALL = 256 * 1024;
-static const double MOST = 1e11; /* operations: what takes longer is not for the build */
 
 typedef struct source {
     const np_weight *w;
@@ -165,7 +164,7 @@ static bool is_worth_it(plan *p, const np_node *n, bool rows)
     weigh(&e, n);
     double grown = np_made_count(n->type) * np_dtype_size(n->type->dtype) - e.own,
            room = e.all > SMALL ? e.all : SMALL;
-    if (e.work <= 0 || e.work > MOST) return false;
+    if (e.work <= 0 || e.work > NP_MADE_MOST) return false;
     return grown <= 0 || (!rows && grown <= room && e.work >= (e.weights ? grown / 4 : grown));
 }
 /* n and what it needs, at the place of the rewriter's builder. */
@@ -282,10 +281,13 @@ static bool has_halves(const np_mod *m, const np_node *n)
     for (int i = 0; i < n->nargs && !halves; i++) halves = has_halves(m, n->arg[i]);
     return halves;
 }
-bool np_made_product(const np_mod *m, const np_node *a, const np_node *b, double work)
+bool np_made_factor(const np_mod *m, const np_node *n)
 {
     int left = VISITS;
-    if (!is_fixed(a, &left) || !is_fixed(b, &left) || work > MOST) return false;
-    return is_float(a) && is_float(b) && !has_halves(m, a) &&
-           !has_halves(m, b); /* of halves it would be twice as large a file */
+    return is_float(n) && is_fixed(n, &left) &&
+           !has_halves(m, n); /* of halves it would be twice as large a file */
+}
+bool np_made_product(const np_mod *m, const np_node *a, const np_node *b, double work)
+{
+    return work <= NP_MADE_MOST && np_made_factor(m, a) && np_made_factor(m, b);
 }

@@ -14,6 +14,10 @@ double np_made_count(const np_type *t); /* numbers */
 double np_made_work(const np_node *n);  /* operations, bodies included */
 
 /* ---- made.c */
+#define NP_MADE_MOST 1e11 /* operations: what takes longer is not for the build */
+bool np_made_factor(
+    const np_mod *m,
+    const np_node *n); /* does it depend on weights alone, so that the build can multiply it? */
 /* May a and b, whose product would take that many multiplications, be multiplied when the model is built? */
 bool np_made_product(const np_mod *m, const np_node *a, const np_node *b, double work);
 

@@ -85,6 +85,15 @@ np_factor np_factor_product(const np_product *p, int n, const np_factor *f, cons
 np_node *np_factor_position(const np_product *p); /* i32[T] */
 np_node *np_factor_local(const np_product *p, np_node *n);
 
+/* reassoc_order.c: letters of contractions, each operand of which has letters of its own for what is summed. */
+const np_node *np_product_behind(const np_node *n, double *scale); /* the contraction behind number factors, or NULL */
+/* Letters for the axes of operand i of a contraction; own: by letter of its spec. False: there are too many. */
+bool np_product_operand(np_product *p, const np_node *n, int i, char *own, char *at);
+void np_product_order(np_product *p); /* sums before the last axis, along which lanes run */
+
+/* reassoc_maps.c: f with two added maps of one value as one, or NULL. */
+np_fn *np_reassoc_maps(const np_fn *f);
+
 /* reassoc_scan.c: what the scan of a causal product is made of, then one scan for several, then the sum itself. */
 bool np_product_ready(np_product *p, const np_node *n);
 void np_product_scan(int n, np_product *const *list);

@@ -56,7 +56,7 @@ static bool is_float(const np_node *n)
     return n->type->dtype == NP_F32 || n->type->dtype == NP_F64;
 }
 /* The contraction behind number factors. */
-static const np_node *behind(const np_node *n, double *scale)
+const np_node *np_product_behind(const np_node *n, double *scale)
 {
     *scale = 1;
     for (;; n = n->arg[0]) {
@@ -71,7 +71,7 @@ static const np_node *behind(const np_node *n, double *scale)
     }
 }
 /* Letters for the axes of operand i of a contraction; own: by letter of its spec. */
-static bool name_operand(np_product *p, const np_node *n, int i, char *own, char *at)
+bool np_product_operand(np_product *p, const np_node *n, int i, char *own, char *at)
 {
     const char *spec = i ? strchr(n->sym, ',') + 1 : n->sym;
     int k = 0;
@@ -86,7 +86,7 @@ static bool name_operand(np_product *p, const np_node *n, int i, char *own, char
     at[k] = 0;
     return true;
 }
-static void set_order(np_product *p) /* sums before the last axis, along which lanes run */
+void np_product_order(np_product *p) /* sums before the last axis, along which lanes run */
 {
     char *o = p->order;
     size_t n = strlen(p->out);
@@ -100,7 +100,7 @@ static bool find_chain(chain *c, const np_node *n, int side)
 {
     np_product *p = &c->p;
     char own[128] = {0}, inner[128] = {0}, at[2][NP_RANK + 1];
-    const np_node *x = behind(n->arg[side], &c->scale);
+    const np_node *x = np_product_behind(n->arg[side], &c->scale);
     p->dtype = n->type->dtype;
     if (!x || !np_is_sum(x) || !np_is_sum(n) || !is_float(n) || x->in != n->in)
         return false; /* in a body x may be made once for all steps */
@@ -112,19 +112,19 @@ static bool find_chain(chain *c, const np_node *n, int side)
     } else {
         const char *out = strstr(n->sym, "->") + 2;
         for (int i = 0; out[i]; i++) own[(int)out[i]] = p->out[i];
-        if (!name_operand(p, n, 0, own, at[0]) || !name_operand(p, n, 1, own, at[1])) return false;
+        if (!np_product_operand(p, n, 0, own, at[0]) || !np_product_operand(p, n, 1, own, at[1])) return false;
     }
     const char *out = strstr(x->sym, "->") + 2;
     for (int i = 0; out[i]; i++) inner[(int)out[i]] = at[side][i];
     for (int i = 0; i < 2; i++) {
         char is[NP_RANK + 1];
-        if (!name_operand(p, x, i, inner, is)) return false;
+        if (!np_product_operand(p, x, i, inner, is)) return false;
         c->f[i] = np_factor_of(x->arg[i], is);
     }
     c->n = 2;
     if (n->op == NP_CONTRACT) c->f[c->n++] = np_factor_of(n->arg[!side], at[!side]);
     c->x = x;
-    set_order(p);
+    np_product_order(p);
     return p->nletters <= NP_RANK;
 }
 
@@ -285,7 +285,7 @@ static void plan_node(void *env, const np_node *n)
         chain *c = np_arena_alloc(&w->mem, sizeof *c);
         c->mod = w->f->mod;
         if (!find_chain(c, n, side) || w->of[c->x->id]) continue; /* x is in another order itself */
-        if (n->nargs == 2 && behind(n->arg[!side], &scale) == c->x) continue;
+        if (n->nargs == 2 && np_product_behind(n->arg[!side], &scale) == c->x) continue;
         bool other = decide(c, w->f->cx);
         if (!other) note_apart(c, n, w->f);
         if (other && (w->both || c->low == c->high)) w->of[n->id] = c;
@@ -305,7 +305,7 @@ static void mark_sunk(void *env, const np_node *n)
     w->found += c != NULL;
     for (int i = 0; c && i < n->nargs; i++) {
         const np_node *m = n->arg[i];
-        if (behind(m, &scale) != c->x) continue;
+        if (np_product_behind(m, &scale) != c->x) continue;
         for (; m != c->x; m = m->arg[0]) w->sunk[m->id] = true;
         w->sunk[m->id] = true;
     }
@@ -400,6 +400,10 @@ np_fn *np_reassoc_run(const np_fn *f, const np_knobs *k)
 {
     np_fn *r = np_reassoc_matrices(f), *next;
     (void)k;
+    while ((next = np_reassoc_maps(r ? r : f))) {
+        np_fn_free(r);
+        r = next;
+    }
     for (int both = 0; both < 2; both++)
         while ((next = reorder(r ? r : f, both))) {
             np_fn_free(r);
