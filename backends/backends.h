@@ -29,7 +29,7 @@ typedef struct np_program {
 
 typedef struct np_lib np_lib; /* loaded code */
 typedef struct np_backend {
-    const char *name, *ext;
+    const char *name;
     bool (*has)(const np_target *, np_op, const np_type *);
     np_status (*emit)(np_cx *, const np_program *, np_text *out);
     /* compile and load, to run here; NULL where that cannot be */

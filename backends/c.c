@@ -167,4 +167,4 @@ static bool has(const np_target *t, np_op op, const np_type *type)
     return np_cexpr_spelled(op, type->dtype);
 }
 
-const np_backend np_backend_c = {"c", "c", has, emit, np_lib_load};
+const np_backend np_backend_c = {"c", has, emit, np_lib_load};

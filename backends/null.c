@@ -13,4 +13,4 @@ static np_status emit(np_cx *cx, const np_program *p, np_text *out)
     return NP_OK;
 }
 
-const np_backend np_backend_null = {"null", "", has, emit, NULL};
+const np_backend np_backend_null = {"null", has, emit, NULL};

@@ -178,6 +178,9 @@ bool np_is_leaf(const np_node *n);
  * else the older one first. */
 bool np_node_turned(const np_node *a, const np_node *b);
 bool np_is_elem(const np_node *n);
+/* About how many plain instructions one element of an elementwise op takes: 3 a division or a root, 10 a function of
+ * the math library; 0: it is not elementwise, or no work at all (cast). */
+int np_op_cost(np_op op);
 bool np_is_sum(const np_node *n); /* a reduction, or a contraction that sums at all: an outer product is as elementwise as mul */
 /* Is b the block `outer`, or inside of it? */
 bool np_block_encloses(const np_block *outer, const np_block *b);

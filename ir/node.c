@@ -92,6 +92,29 @@ bool np_is_elem(const np_node *n)
 {
     return np_op_info(n->op)->cls == NP_ELEM;
 }
+int np_op_cost(np_op op)
+{
+    switch (op) {
+    case NP_EXP:
+    case NP_LOG:
+    case NP_LOG1P:
+    case NP_SIN:
+    case NP_COS:
+    case NP_TANH:
+    case NP_SIGMOID:
+    case NP_SOFTPLUS:
+    case NP_ERF:
+    case NP_POW: return 10;
+    case NP_DIV:
+    case NP_SQRT:
+    case NP_RSQRT:
+    case NP_RECIP:
+    case NP_MOD:
+    case NP_IDIV: return 3;
+    case NP_CAST: return 0;
+    default: return np_op_info(op)->cls == NP_ELEM;
+    }
+}
 bool np_is_sum(const np_node *n)
 {
     if (n->op != NP_CONTRACT) return n->op == NP_REDUCE;

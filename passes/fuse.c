@@ -32,28 +32,11 @@ typedef struct decide {
 static int own_cost(const np_node *n)
 {
     switch (n->op) {
-    case NP_EXP:
-    case NP_LOG:
-    case NP_LOG1P:
-    case NP_SIN:
-    case NP_COS:
-    case NP_TANH:
-    case NP_SIGMOID:
-    case NP_SOFTPLUS:
-    case NP_ERF:
-    case NP_POW: return 10;
-    case NP_DIV:
-    case NP_SQRT:
-    case NP_RSQRT:
-    case NP_RECIP:
-    case NP_MOD:
-    case NP_IDIV: return 3;
-    case NP_CAST: return 0;
     case NP_CONTRACT: return 1;
     case NP_PAD:
     case NP_CONCAT:
     case NP_GATHER: return 2;
-    default: return np_op_info(n->op)->cls == NP_ELEM;
+    default: return np_op_cost(n->op);
     }
 }
 static bool always_kept(const np_node *n)

@@ -14,25 +14,7 @@
 
 static bool is_dear(const np_node *x)
 {
-    switch (x->op) {
-    case NP_EXP:
-    case NP_LOG:
-    case NP_LOG1P:
-    case NP_SQRT:
-    case NP_RSQRT:
-    case NP_RECIP:
-    case NP_SIN:
-    case NP_COS:
-    case NP_TANH:
-    case NP_SIGMOID:
-    case NP_SOFTPLUS:
-    case NP_ERF:
-    case NP_POW:
-    case NP_DIV:
-    case NP_MOD:
-    case NP_IDIV: return true;
-    default: return np_is_sum(x);
-    }
+    return np_op_cost(x->op) > 1 || np_is_sum(x);
 }
 static bool computes(np_steps *s, const np_node *x, bool dear)
 {

@@ -87,28 +87,15 @@ static double work_inside(const np_block *b);
 
 static double own_work(const np_node *n)
 {
+    int cost = np_op_cost(n->op);
     switch (n->op) {
-    case NP_EXP:
-    case NP_LOG:
-    case NP_LOG1P:
-    case NP_SIN:
-    case NP_COS:
-    case NP_TANH:
-    case NP_SIGMOID:
-    case NP_SOFTPLUS:
-    case NP_ERF:
-    case NP_POW: return DEAR * np_made_count(n->type);
-    case NP_SQRT:
-    case NP_RSQRT:
-    case NP_RECIP:
-    case NP_DIV:
-    case NP_MOD:
-    case NP_IDIV: return SLOW * np_made_count(n->type);
     case NP_CONTRACT: return products(n);
     case NP_REDUCE: return np_made_count(n->arg[0]->type);
     case NP_PICK:
     case NP_YIELD: return 0;
-    default: return np_is_leaf(n) || np_made_moves(n) || n->body[0] ? 0 : np_made_count(n->type);
+    default:
+        if (np_is_leaf(n) || np_made_moves(n) || n->body[0]) return 0;
+        return np_made_count(n->type) * (cost > 3 ? DEAR : cost > 1 ? SLOW : 1);
     }
 }
 double np_made_work(const np_node *n)

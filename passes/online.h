@@ -39,7 +39,6 @@ typedef struct np_root { /* a value that is summed over the keys */
     int nfactors;
     np_factor factor[4];
     np_node *raw; /* the new value, before factors */
-    bool busy;
 } np_root;
 
 typedef struct np_region {
