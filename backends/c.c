@@ -20,12 +20,7 @@ const char *np_cfile_name(np_cfile *c, const char *want)
         if (!taken) break;
         s = np_cother(&c->mem, want, (int)strlen(want), "_", i);
     }
-    if (c->nnames == c->names_cap) {
-        const char **old = c->name;
-        c->names_cap = c->names_cap ? 2 * c->names_cap : 256;
-        c->name = np_arena_array(&c->mem, (size_t)c->names_cap, sizeof *c->name);
-        if (old) memcpy(c->name, old, (size_t)c->nnames * sizeof *old);
-    }
+    c->name = np_arena_more(&c->mem, c->name, c->nnames, sizeof *c->name);
     return c->name[c->nnames++] = s;
 }
 

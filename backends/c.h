@@ -83,12 +83,12 @@ typedef struct np_ckernel {
     const int *uses;
     const np_node **user;
     const np_crange *range;
-    int nparams, cap;
+    int nparams;
     np_cparam *param;
     const char **scope; /* names in use, innermost last */
-    int nscope, scope_cap;
+    int nscope;
     const np_node **waiting; /* written into no statement yet */
-    int nwaiting, waiting_cap;
+    int nwaiting;
     int next; /* of neutral names */
 } np_ckernel;
 np_cexpr np_cexpr_make(np_ckernel *k, const np_node *n); /* from its operands */
@@ -150,11 +150,11 @@ struct np_cfile {
     const char *prefix; /* of functions */
     np_text kernels, entries;
     struct np_cmade *made; /* kernels so far */
-    int nmade, made_cap;
+    int nmade;
     struct np_carray *array;
-    int narrays, array_cap;
+    int narrays;
     const char **name; /* of functions and arrays */
-    int nnames, names_cap;
+    int nnames;
     const np_dim *T, *N; /* the symbols of time and past */
     bool failed;
     /* facts of the function being written */

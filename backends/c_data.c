@@ -50,12 +50,7 @@ const char *np_cdata_find(np_cfile *c, const np_node *n)
 {
     for (int i = 0; i < c->narrays; i++)
         if (same(&c->array[i], n)) return c->array[i].name;
-    if (c->narrays == c->array_cap) {
-        array *old = c->array;
-        c->array_cap = c->array_cap ? 2 * c->array_cap : 64;
-        c->array = np_arena_array(&c->mem, (size_t)c->array_cap, sizeof *c->array);
-        if (old) memcpy(c->array, old, (size_t)c->narrays * sizeof *old);
-    }
+    c->array = np_arena_more(&c->mem, c->array, c->narrays, sizeof *c->array);
     array a = {.node = n, .count = count_of(n->type)};
     if (n->op == NP_WEIGHT) {
         a.w = np_mod_weight(c->p->mod, n->sym);

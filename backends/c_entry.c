@@ -17,7 +17,7 @@ typedef struct entry {
     np_arena mem;
     np_text body, head;
     pointer *p;
-    int n, cap;
+    int n;
     const char **var; /* by id */
     bool T, N, in, state, out, work;
     np_str scope; /* of the last call */
@@ -91,12 +91,7 @@ static const char *pointer_to(entry *e, const np_node *buf, const char *hint)
             return e->var[buf->id] = e->p[i].name;
     const char *want = np_cname(&e->mem, buf->name ? buf->name : hint, "x"), *s = want;
     for (int i = 2; taken(e, s); i++) s = np_cother(&e->mem, want, (int)strlen(want), "", i);
-    if (e->n == e->cap) {
-        pointer *old = e->p;
-        e->cap = e->cap ? 2 * e->cap : 64;
-        e->p = np_arena_array(&e->mem, (size_t)e->cap, sizeof *e->p);
-        if (old) memcpy(e->p, old, (size_t)e->n * sizeof *old);
-    }
+    e->p = np_arena_more(&e->mem, e->p, e->n, sizeof *e->p);
     e->p[e->n++] = (pointer){buf, s};
     bool read_only = buf->op == NP_PARAM && buf->in->param == e->f->top.param;
     int i = 0;

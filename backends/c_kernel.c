@@ -12,12 +12,7 @@ static np_cparam *param_of(np_ckernel *k, const np_node *buf)
 {
     for (int i = 0; i < k->nparams; i++)
         if (k->param[i].buf == buf) return &k->param[i];
-    if (k->nparams == k->cap) {
-        np_cparam *old = k->param;
-        k->cap = k->cap ? 2 * k->cap : 16;
-        k->param = np_arena_array(k->mem, (size_t)k->cap, sizeof *k->param);
-        if (old) memcpy(k->param, old, (size_t)k->nparams * sizeof *old);
-    }
+    k->param = np_arena_more(k->mem, k->param, k->nparams, sizeof *k->param);
     k->param[k->nparams] = (np_cparam){.buf = buf};
     return &k->param[k->nparams++];
 }
@@ -161,12 +156,7 @@ static const char *made_before(const np_cfile *c, const char *key)
 }
 static void remember(np_cfile *c, const char *key, const char *name)
 {
-    if (c->nmade == c->made_cap) {
-        struct np_cmade *old = c->made;
-        c->made_cap = c->made_cap ? 2 * c->made_cap : 64;
-        c->made = np_arena_array(&c->mem, (size_t)c->made_cap, sizeof *c->made);
-        if (old) memcpy(c->made, old, (size_t)c->nmade * sizeof *old);
-    }
+    c->made = np_arena_more(&c->mem, c->made, c->nmade, sizeof *c->made);
     c->made[c->nmade++] = (struct np_cmade){np_ctext(&c->mem, "%s", key), name};
 }
 

@@ -26,12 +26,7 @@ const char *np_cstmt_name(np_ckernel *k, const char *hint, const char *other)
     int letters = (int)strlen(want);
     while (letters > 1 && want[letters - 1] >= '0' && want[letters - 1] <= '9') letters--;
     for (int i = 2; np_cstmt_taken(k, s); i++) s = np_cother(k->mem, want, letters, "", i);
-    if (k->nscope == k->scope_cap) {
-        const char **old = k->scope;
-        k->scope_cap = k->scope_cap ? 2 * k->scope_cap : 64;
-        k->scope = np_arena_array(k->mem, (size_t)k->scope_cap, sizeof *k->scope);
-        if (old) memcpy(k->scope, old, (size_t)k->nscope * sizeof *old);
-    }
+    k->scope = np_arena_more(k->mem, k->scope, k->nscope, sizeof *k->scope);
     return k->scope[k->nscope++] = s;
 }
 bool np_cstmt_is_local(const np_node *buf)
@@ -82,12 +77,7 @@ void np_cstmt_line(np_ckernel *k, const char *fmt, ...)
 /* ---- values that wait */
 static void wait_for(np_ckernel *k, const np_node *n)
 {
-    if (k->nwaiting == k->waiting_cap) {
-        const np_node **old = k->waiting;
-        k->waiting_cap = k->waiting_cap ? 2 * k->waiting_cap : 64;
-        k->waiting = np_arena_array(k->mem, (size_t)k->waiting_cap, sizeof *k->waiting);
-        if (old) memcpy(k->waiting, old, (size_t)k->nwaiting * sizeof *old);
-    }
+    k->waiting = np_arena_more(k->mem, k->waiting, k->nwaiting, sizeof *k->waiting);
     k->waiting[k->nwaiting++] = n;
 }
 void np_cstmt_done(np_ckernel *k, const np_node *n)

@@ -48,7 +48,7 @@ typedef struct np_setting { /* one value of a config */
     np_str from; /* "config.json", "--set", "params", for messages */
 } np_setting;
 typedef struct np_settings {
-    int n, cap;
+    int n;
     np_setting *s; /* in the context's memory */
 } np_settings;
 /* "key=value" of --set. Nested keys of JSON are joined by dots: rope_parameters.factor */

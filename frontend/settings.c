@@ -17,13 +17,7 @@ enum { DEPTH = 16, JSON_MAX = 1 << 26 };
 
 static np_setting *add(np_cx *cx, np_settings *s, np_str key, np_str from)
 {
-    if (s->n == s->cap) {
-        int cap = s->cap ? 2 * s->cap : 16;
-        np_setting *more = np_arena_array(&cx->perm, (size_t)cap, sizeof *more);
-        if (s->n) memcpy(more, s->s, (size_t)s->n * sizeof *more);
-        s->s = more;
-        s->cap = cap;
-    }
+    s->s = np_arena_more(&cx->perm, s->s, s->n, sizeof *s->s);
     np_setting *out = &s->s[s->n++];
     out->key = key;
     out->from = from;

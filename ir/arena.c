@@ -53,6 +53,14 @@ void *np_arena_copy(np_arena *a, const void *src, size_t size)
     return p;
 }
 
+void *np_arena_more(np_arena *a, void *list, int n, size_t size)
+{
+    if (n & (n - 1)) return list;
+    void *p = np_arena_array(a, n ? 2 * (size_t)n : 1, size);
+    if (n) memcpy(p, list, (size_t)n * size);
+    return p;
+}
+
 void np_arena_free(np_arena *a)
 {
     for (struct np_chunk *c = a->chunk, *older; c; c = older) {

@@ -34,6 +34,8 @@ struct np_arena {
 void *np_arena_alloc(np_arena *a, size_t size);
 void *np_arena_array(np_arena *a, size_t n, size_t size); /* n*size checked */
 void *np_arena_copy(np_arena *a, const void *src, size_t size);
+/* A list of n elements that gets one more: itself, or a copy of twice the room (it is full at 0, 1, 2, 4, ..). */
+void *np_arena_more(np_arena *a, void *list, int n, size_t size);
 void np_arena_free(np_arena *a); /* everything at once; reusable afterwards */
 
 /* ---- str.c: equal strings are equal pointers. */

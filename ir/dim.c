@@ -19,7 +19,7 @@ struct np_dimtab {
     np_dim **slot;
     size_t cap, n;
     const np_dim **sym;
-    int nsyms, symcap;
+    int nsyms;
 };
 
 static int64_t clamp(int64_t v)
@@ -94,12 +94,7 @@ static const np_dim *intern(np_cx *cx, np_dim d)
     if (d.nargs) d.arg = np_arena_copy(&cx->perm, d.arg, (size_t)d.nargs * sizeof *d.arg);
     *s = np_arena_copy(&cx->perm, &d, sizeof d);
     if (d.kind == NP_DIM_SYM) {
-        if (t->nsyms == t->symcap) {
-            const np_dim **old = t->sym;
-            t->symcap = t->symcap ? 2 * t->symcap : 8;
-            t->sym = np_arena_array(&cx->perm, (size_t)t->symcap, sizeof *t->sym);
-            if (t->nsyms) memcpy(t->sym, old, (size_t)t->nsyms * sizeof *old);
-        }
+        t->sym = np_arena_more(&cx->perm, t->sym, t->nsyms, sizeof *t->sym);
         t->sym[t->nsyms++] = *s;
     }
     return *s;

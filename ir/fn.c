@@ -33,14 +33,6 @@ np_fn *np_mod_fn(const np_mod *m, const char *name)
     return i < 0 ? NULL : m->fn[i];
 }
 
-/* One more place in an array of pointers that lives in an arena. */
-static void *more(np_arena *a, void *old, int n)
-{
-    if (n & (n - 1)) return old; /* full at 0, 1, 2, 4, .. */
-    void **p = np_arena_array(a, n ? 2 * (size_t)n : 1, sizeof *p);
-    if (n) memcpy(p, old, (size_t)n * sizeof *p);
-    return p;
-}
 void np_mod_put(np_mod *m, np_fn *f)
 {
     int i = find_fn(m, f->name);
@@ -49,7 +41,7 @@ void np_mod_put(np_mod *m, np_fn *f)
         m->fn[i] = f;
         return;
     }
-    m->fn = more(&m->cx->perm, m->fn, m->nfns);
+    m->fn = np_arena_more(&m->cx->perm, m->fn, m->nfns, sizeof *m->fn);
     m->fn[m->nfns++] = f;
 }
 void np_mod_drop(np_mod *m, const char *name)

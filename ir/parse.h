@@ -62,7 +62,7 @@ typedef struct np_names { /* of one function: a stack of entries, found by hash 
     np_arena mem;
     np_name *bucket[NP_PARSE_BUCKETS];
     np_name **list;
-    int n, cap;
+    int n;
 } np_names;
 typedef struct np_reader {
     np_parser p; /* first: tokens, dims and types see only that */

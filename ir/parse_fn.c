@@ -199,9 +199,7 @@ void np_parse_fn(np_reader *r)
         np_mod_put(p->mod, f);
         return;
     }
-    np_str *old = r->failed;
-    r->failed = np_arena_array(&p->cx->tmp, (size_t)r->nfailed + 1, sizeof *old);
-    if (r->nfailed) memcpy(r->failed, old, (size_t)r->nfailed * sizeof *old);
+    r->failed = np_arena_more(&p->cx->tmp, r->failed, r->nfailed, sizeof *r->failed);
     r->failed[r->nfailed++] = name;
     np_fn_free(f);
 }

@@ -25,12 +25,7 @@ void np_parse_define(np_reader *r, np_str name, np_node *n)
         np_parse_fail(&r->p, "%%%s is defined already", name);
         return;
     }
-    if (t->n == t->cap) {
-        np_name **old = t->list;
-        t->cap = t->cap ? 2 * t->cap : 64;
-        t->list = np_arena_array(&t->mem, (size_t)t->cap, sizeof *t->list);
-        if (t->n) memcpy(t->list, old, (size_t)t->n * sizeof *old);
-    }
+    t->list = np_arena_more(&t->mem, t->list, t->n, sizeof *t->list);
     np_name *e = t->list[t->n++] = np_arena_alloc(&t->mem, sizeof *e);
     *e = (np_name){.name = name, .node = n, .bucket = bucket_of(name)};
     e->older = t->bucket[e->bucket];

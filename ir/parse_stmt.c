@@ -54,11 +54,7 @@ static void read_operand(np_reader *r, np_stmt *s)
         np_parse_fail(p, "%%%s is not defined here", name);
         return;
     }
-    if ((s->nargs & (s->nargs - 1)) == 0) { /* full at 0, 1, 2, 4, .. */
-        np_node **old = s->arg;
-        s->arg = np_arena_array(&p->cx->tmp, 2 * (size_t)s->nargs + 1, sizeof *s->arg);
-        if (s->nargs) memcpy(s->arg, old, (size_t)s->nargs * sizeof *old);
-    }
+    s->arg = np_arena_more(&p->cx->tmp, s->arg, s->nargs, sizeof *s->arg);
     s->arg[s->nargs++] = n;
     if (n->op == NP_BAD) s->poison = true;
 }

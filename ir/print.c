@@ -17,7 +17,7 @@ typedef struct printer {
         np_str name;
         int n;
     } *used;
-    int nused, cap, next;
+    int nused, next;
 } printer;
 
 static np_str unique(printer *p, np_str want)
@@ -28,12 +28,7 @@ static np_str unique(printer *p, np_str want)
             snprintf(s, sizeof s, "%s.%d", want, ++p->used[i].n);
             return unique(p, np_arena_copy(&p->mem, s, strlen(s) + 1));
         }
-    if (p->nused == p->cap) {
-        struct used *old = p->used;
-        p->cap = p->cap ? 2 * p->cap : 64;
-        p->used = np_arena_array(&p->mem, (size_t)p->cap, sizeof *p->used);
-        if (p->nused) memcpy(p->used, old, (size_t)p->nused * sizeof *old);
-    }
+    p->used = np_arena_more(&p->mem, p->used, p->nused, sizeof *p->used);
     p->used[p->nused++] = (struct used){want, 1};
     return want;
 }

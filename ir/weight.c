@@ -14,12 +14,7 @@ np_weight *np_mod_weight(const np_mod *m, const char *name)
 }
 static np_weight *add(np_mod *m, np_weight w)
 {
-    np_weight **old = m->weight;
-    int n = m->nweights;
-    if ((n & (n - 1)) == 0) { /* full at 0, 1, 2, 4, .. */
-        m->weight = np_arena_array(&m->cx->perm, n ? 2 * (size_t)n : 1, sizeof *m->weight);
-        if (n) memcpy(m->weight, old, (size_t)n * sizeof *old);
-    }
+    m->weight = np_arena_more(&m->cx->perm, m->weight, m->nweights, sizeof *m->weight);
     return m->weight[m->nweights++] = np_arena_copy(&m->cx->perm, &w, sizeof w);
 }
 np_weight *np_mod_declare(np_mod *m, np_loc loc, const char *name, const np_type *t)

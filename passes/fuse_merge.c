@@ -45,7 +45,7 @@ typedef struct merge {
     int n;
     int *of;        /* by id of what is kept: its number; -1 */
     reading *found; /* while a root is looked at */
-    int nfound, cap;
+    int nfound;
     int *stamp, now; /* by number: seen in the running search */
 } merge;
 
@@ -58,12 +58,7 @@ static void found(merge *m, const np_node *x, int axis)
 {
     for (int i = 0; i < m->nfound; i++)
         if (m->found[i].x == x && m->found[i].axis == axis) return;
-    if (m->nfound == m->cap) {
-        reading *old = m->found;
-        m->cap = m->cap ? 2 * m->cap : 64;
-        m->found = np_arena_array(&m->u->mem, (size_t)m->cap, sizeof *m->found);
-        if (old) memcpy(m->found, old, (size_t)m->nfound * sizeof *old);
-    }
+    m->found = np_arena_more(&m->u->mem, m->found, m->nfound, sizeof *m->found);
     m->found[m->nfound++] = (reading){x, axis};
 }
 static void read_operands(merge *m, const np_node *n, int axis);
@@ -315,17 +310,12 @@ static bool join_reader(merge *m, int p, int i)
 
 /* ---- which are put together */
 typedef struct by_value { /* the roots that read a value */
-    int *reader, n, cap;
+    int *reader, n;
 } by_value;
 static void note_reader(merge *m, by_value *v, int i)
 {
     if (v->n && v->reader[v->n - 1] == i) return;
-    if (v->n == v->cap) {
-        int *old = v->reader;
-        v->cap = v->cap ? 2 * v->cap : 8;
-        v->reader = np_arena_array(&m->u->mem, (size_t)v->cap, sizeof *v->reader);
-        if (old) memcpy(v->reader, old, (size_t)v->n * sizeof *old);
-    }
+    v->reader = np_arena_more(&m->u->mem, v->reader, v->n, sizeof *v->reader);
     v->reader[v->n++] = i;
 }
 static by_value *readers(merge *m)

@@ -23,7 +23,6 @@ typedef struct find {
     int nleaves;
     const np_dim **least; /* by id: what the whole function needs of a parameter */
     np_traffic *out;
-    int cap;
 } find;
 
 static const np_dim *count(find *s, const np_type *t)
@@ -94,12 +93,7 @@ static void block_needs(find *s, const np_block *group, const np_block *b)
 static np_traffic_row *new_row(find *s, const np_node *g, int depth, const np_dim *times)
 {
     np_traffic *o = s->out;
-    if (o->n == s->cap) {
-        s->cap = s->cap ? 2 * s->cap : 64;
-        np_traffic_row *more = np_arena_array(s->mem, (size_t)s->cap, sizeof *more);
-        if (o->n) memcpy(more, o->row, (size_t)o->n * sizeof *more);
-        o->row = more;
-    }
+    o->row = np_arena_more(s->mem, o->row, o->n, sizeof *o->row);
     const np_dim *zero = np_dim_const(s->cx, 0);
     o->row[o->n] = (np_traffic_row){.group = g, .name = g ? g->sym : NULL, .depth = depth, .times = times, .read = zero, .write = zero};
     return &o->row[o->n++];

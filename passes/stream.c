@@ -80,11 +80,7 @@ static np_str state_name(const streamer *w, np_loc loc, const char *what)
 /* ---- which states there are */
 static void remember(streamer *w, const np_node *n, const char *what, memory m)
 {
-    if ((w->n & (w->n - 1)) == 0) { /* full at 0, 1, 2, 4, .. */
-        memory *more = np_arena_array(&w->mem, w->n ? 2 * (size_t)w->n : 1, sizeof *more);
-        if (w->n) memcpy(more, w->m, (size_t)w->n * sizeof *more);
-        w->m = more;
-    }
+    w->m = np_arena_more(&w->mem, w->m, w->n, sizeof *w->m);
     m.of = n;
     m.name = state_name(w, n->loc, what);
     w->m[w->n++] = m;

@@ -15,6 +15,21 @@ static void teardown(void)
     np_arena_free(&a);
 }
 
+/* A list that grows one by one keeps what it has, also after it was shorter for a while. */
+START_TEST(test_more)
+{
+    int *list = NULL, n = 0;
+    for (int round = 0; round < 3; round++) {
+        for (; n < 100 * (round + 1); n++) {
+            list = np_arena_more(&a, list, n, sizeof *list);
+            list[n] = n;
+        }
+        for (int i = 0; i < n; i++) ck_assert_int_eq(list[i], i);
+        n = round == 1 ? 3 : n;
+    }
+}
+END_TEST
+
 static bool all(const unsigned char *p, size_t n, int v)
 {
     for (size_t i = 0; i < n; i++)
@@ -117,7 +132,7 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {test_pieces, test_free_and_use_again, test_copy, test_out_of_memory,
+    const TTest *const tests[] = {test_pieces, test_more, test_free_and_use_again, test_copy, test_out_of_memory,
                                   test_deferred};
     return run_tests("arena", setup, teardown, tests, NP_LEN(tests));
 }
