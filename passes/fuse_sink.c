@@ -7,8 +7,9 @@
  *
  * Before: elementwise code whose element at step t is read by step t alone, and
  * by nobody else. It must not be the epilogue of a sum (that is stored, whoever
- * computes it), and if it is dear its rows must be as large as those of the
- * scan's results, or tiles of the state would compute it again and again.
+ * computes it), and if it is dear its rows must be small (loops_early.c) or as
+ * large as those of the scan's results, or tiles of the state would compute it
+ * again and again.
  * After: elementwise code on outputs at their own step, if fewer tensors leave
  * the scan then; what waits for a sum of its own is that sum's epilogue. */
 #include "fuse.h"
@@ -127,12 +128,24 @@ static bool has_tiles(const np_node *scan)
         if (n->body[0]) return false;
     return scan->nargs > scan->attr[0]->k;
 }
-/* May x be computed step by step, without being computed more often than now? It is cheap, or has all the elements
- * that results have. */
+/* At each step of a scan of any length: it is not worth a pass over all of them. The steps of a short one lie in cache,
+ * side by side. */
+static bool has_few_elements(const plan *p, const np_node *x)
+{
+    int64_t n, all = 1;
+    if (np_dim_int(p->scan->attr[1], &n) && n > 1) return false;
+    for (int k = 0; k < x->type->rank; k++) {
+        if (x->type->dim[k] == p->scan->attr[1]) continue;
+        if (!np_dim_int(x->type->dim[k], &n) || n > NP_EARLY_MOST || (all *= n) > NP_EARLY_MOST) return false;
+    }
+    return true;
+}
+/* May x be computed step by step, without being computed more often than now? It is cheap, or so small that it is
+ * computed before the tiles of a block of steps run, or has all the elements that results have. */
 static bool is_worth_it(const sink *s, const plan *p, const np_node *x)
 {
     np_cx *cx = s->f->cx;
-    if (s->u->cost[x->id] <= NP_FUSE_DEAR || !has_tiles(p->scan)) return true;
+    if (s->u->cost[x->id] <= NP_FUSE_DEAR || !has_tiles(p->scan) || has_few_elements(p, x)) return true;
     for (int i = 0; i < p->nouts; i++)
         if (!np_dim_le(cx, np_type_count(cx, np_result_type(p->scan, i)), np_type_count(cx, x->type)))
             return false;

@@ -117,6 +117,7 @@ static void keep_below(np_steps *s, const np_node *x, const int *axis, uint64_t 
 {
     int pass;
     if (!root && np_steps_hot(s, x) && (np_is_sum(x) || x->op == NP_PARAM)) return;
+    if (!root && computes(s, x, true) && np_steps_is_early(s, x, axis)) return;
     if (!root && is_kept(s, x, axis, set, &pass) && add_temp(s, x, axis, pass))
         return; /* its own nest asks again */
     if (np_steps_inside(s, x) && !np_loops_find(s->l, x)) keep_operands(s, x, axis, set);

@@ -312,6 +312,19 @@ static void store_state(np_steps *s, int i)
                   *home = np_loops_slot(s->l, s->scan, s->nouts + i);
     if (!np_loops_same_spot(now, home)) np_steps_copy(s, x, axis, now, home);
 }
+np_node *np_steps_time(const np_steps *s, np_node *r)
+{
+    np_lower *l = s->l;
+    const np_dim *n = s->scan->attr[1];
+    if (s->steps) r = np_loops_op2(l, NP_ADD, s->first, r);
+    if (s->once || !np_dim_is(s->scan->attr[2], 1)) return r;
+    return np_loops_op2(l, NP_SUB, np_loops_dim(l, np_dim_sub(l->cx, n, np_dim_const(l->cx, 1))), r);
+}
+np_node *np_steps_open_until(const np_steps *s, np_node *loop)
+{
+    np_lower *l = s->l;
+    return np_loops_open_until(l, loop, np_loops_op2(l, NP_SUB, np_loops_dim(l, s->scan->attr[1]), s->first));
+}
 /* All steps for the running indices of what is outside. */
 static void tile(np_steps *s)
 {
@@ -323,21 +336,15 @@ static void tile(np_steps *s)
         if (np_steps_mine(s, i)) load_state(s, i);
     if (!s->once) np_steps_pass(s, -1);
     np_loops_begin_item(l);
-    np_node *t = np_loops_int(l, 0);
+    np_node *r = np_loops_int(l, 0);
     if (!s->once) {
         int v = np_loops_var(l, s->steps ? np_dim_const(l->cx, s->steps) : scan->attr[1]);
         loop = np_loops_open(l, v);
-        t = l->var[v].at;
-        if (s->steps) {
-            until = np_loops_open_until(l, loop,
-                                        np_loops_op2(l, NP_SUB, np_loops_dim(l, scan->attr[1]), s->first));
-            t = np_loops_op2(l, NP_ADD, s->first, t);
-        }
-        if (np_dim_is(scan->attr[2], 1)) {
-            np_node *last = np_loops_dim(l, np_dim_sub(l->cx, scan->attr[1], np_dim_const(l->cx, 1)));
-            t = np_loops_op2(l, NP_SUB, last, t);
-        }
+        r = l->var[v].at;
+        if (s->steps) until = np_steps_open_until(s, loop);
     }
+    np_node *t = np_steps_time(s, r);
+    np_steps_early_open(s, r);
     l->time[scan->id] = t;
     for (int i = 0; i < s->nouts; i++) s->out[i] = np_loops_row(l, np_loops_slot(l, scan, i), t);
     for (int p = 0; p < s->npasses; p++) np_steps_pass(s, p);
@@ -348,6 +355,7 @@ static void tile(np_steps *s)
         if (np_steps_mine(s, i)) store_state(s, i);
     for (int i = 0; i < s->nstates; i++) *np_loops_slot(l, np_steps_state(s, i), 0) = (np_spot){0};
     for (int i = s->nroots - 1; i >= 0; i--) l->slot[s->root[i].x->id] = s->root[i].was;
+    np_steps_early_close(s);
 }
 /* Loops over classes c.. that are outside, then over blocks of lanes. */
 static void around(np_steps *s, int c)
@@ -387,7 +395,7 @@ static void around(np_steps *s, int c)
 /* Steps of a block of time, so that what is fed to them stays in the second-level cache; 0: no need. */
 static int64_t block_steps(const np_steps *s)
 {
-    int64_t bytes = 0, lo, hi, n = BLOCK_STEPS;
+    int64_t bytes = np_steps_early_bytes(s), lo, hi, n = BLOCK_STEPS;
     bool loops = false;
     for (int c = 0; c < s->nclasses; c++)
         loops |= s->class[c].outside && s->class[c].n != np_dim_const(s->l->cx, 1);
@@ -415,6 +423,7 @@ static void blocks(np_steps *s)
     l->var[v].step = np_dim_const(l->cx, s->steps);
     np_node *loop = np_loops_open(l, v);
     s->first = l->var[v].at;
+    np_steps_early_compute(s);
     around(s, 0);
     np_loops_close(l, loop);
 }
@@ -470,11 +479,16 @@ bool np_loops_time(np_lower *l, const np_node *scan)
         if (!prepare(&part[nparts++])) return false;
     }
     for (int k = 0; k < nparts; k++) {
+        int64_t lo, most = 1;
+        if (!s.once) np_dim_range(scan->attr[1], &lo, &most);
         part[k].steps = block_steps(&part[k]);
+        part[k].rows = part[k].steps ? part[k].steps : most;
         if (part[k].steps)
             blocks(&part[k]);
-        else
+        else {
+            np_steps_early_compute(&part[k]);
             around(&part[k], 0);
+        }
     }
     return true;
 }

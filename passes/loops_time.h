@@ -5,7 +5,7 @@
 
 #include "loops.h"
 
-enum { NP_MAXCLASSES = 60, NP_MAXROOTS = 96, NP_MAXLETTERS = 16 };
+enum { NP_MAXCLASSES = 60, NP_MAXROOTS = 96, NP_MAXLETTERS = 16, NP_MAXEARLY = 16 };
 /* An axis that values of a body share: whatever touches what comes from the states has the same index there. */
 typedef struct np_class {
     const np_dim *n;
@@ -35,6 +35,10 @@ typedef struct np_row { /* of a state that gets one row at each step */
     int class;          /* of its rows; -1: it is none of these */
     bool alone;         /* the other rows stay as they are */
 } np_row;
+typedef struct np_early { /* computed for a block of steps before its tiles run */
+    const np_node *x;
+    np_spot all, was; /* where all of its steps lie; where x lies outside of the tile */
+} np_early;
 typedef struct np_steps {
     np_lower *l;
     const np_node *scan;
@@ -43,6 +47,9 @@ typedef struct np_steps {
     bool once;           /* one step: no loop over time, and states stay where they are */
     int64_t steps;       /* of a block of time; 0: all of it */
     np_node *first;      /* the running block's first step */
+    int64_t rows;        /* most steps between two computations of what is early */
+    np_early early[NP_MAXEARLY];
+    int nearly;
     unsigned char *mark; /* by id */
     bool *timed;         /* by id: differs from step to step */
     bool *yields;        /* by id: the body yields it */
@@ -84,6 +91,15 @@ void np_steps_rows(np_steps *s);
 int np_steps_row_end(const np_steps *s, const np_root *r, int *beyond);
 /* ---- loops_time.c */
 uint64_t np_steps_outside(const np_steps *s); /* the set of classes that run around time, except for lanes */
+np_node *np_steps_time(const np_steps *s, np_node *r); /* the index of time at step r of the block */
+np_node *np_steps_open_until(const np_steps *s, np_node *loop); /* in a loop over a block: while there are steps */
+/* ---- loops_early.c: values that are computed for a block of steps before its tiles run. */
+bool np_steps_is_early(np_steps *s, const np_node *x, const int *axis);
+int64_t np_steps_early_size(const np_node *x); /* elements of a step; 0: too many */
+int64_t np_steps_early_bytes(const np_steps *s); /* of a step */
+void np_steps_early_compute(np_steps *s);
+void np_steps_early_open(np_steps *s, np_node *r); /* the tile's code at step r of the block begins, */
+void np_steps_early_close(np_steps *s);            /* and ends */
 /* ---- loops_keep.c: more roots, for values that are kept for the nests that use them. */
 void np_steps_keep(np_steps *s);
 /* ---- loops_nest.c: the nests of one pass (-1: what is computed before time). */

@@ -15,6 +15,9 @@ typedef struct np_knobs {
     int spare;    /* with `block`: without blocks where these have more than spare/4 times the queries */
 } np_knobs;
 
+/* Elements of a value at one step, up to which scans compute it before their tiles run (loops_early.c). */
+enum { NP_EARLY_MOST = 1024 };
+
 typedef struct np_pass {
     const char *name;
     np_stage in, out;
