@@ -235,7 +235,10 @@ static bool sort_axes(np_reader *r)
     char shared[NP_LETTERS] = "", rest[NP_LETTERS], mixed[NP_LETTERS] = "";
     if (!summed_by(a, a->key))
         return np_affine_refuse(r, r->scan, "reads that sum over different axes"), false;
-    for (int f = 0; f < a->nwrites; f++) key_letters(r, a->write[f].y, a->write[f].at, shared);
+    for (int f = 0; f < a->nwrites; f++) {
+        key_letters(r, a->write[f].y, a->write[f].at, shared);
+        if (np_label_has(a->write[f].by, a->key)) add_letters(shared, a->write[f].by);
+    }
     for (int i = 0; i < a->nstates; i++)
         for (int j = 0; j < a->nstates; j++) add_letters(mixed, a->mix[i][j]);
     for (int e = 0; e < a->nreads; e++)
@@ -256,23 +259,32 @@ static bool sort_axes(np_reader *r)
     bool key = strpbrk(mixed, a->key) != NULL, value = strpbrk(mixed, a->value) != NULL;
     bool mix = a->nstates > 1 || a->level;
     a->picks = a->chosen;
-    a->each = key && value            ? "every element of the state has its own decay"
-              : mix && (key || value) ? "states are mixed channel by channel"
-                                      : NULL;
+    a->each = key && value                          ? "every element of the state has its own decay"
+              : mix && (value || (key && a->level)) ? "states are mixed channel by channel"
+                                                    : NULL;
     if (a->each && (a->picks || a->level)) return np_affine_refuse(r, r->scan, a->each), false;
     bool one = a->nstates == 1 && np_label_is_one(a->mix[0][0]);
     a->decay = a->each ? NP_DECAY_EACH
+               : key   ? NP_DECAY_KEY
                : mix   ? NP_DECAY_MIX
                : one   ? NP_DECAY_NONE
-               : key   ? NP_DECAY_KEY
                : value ? NP_DECAY_VALUE
                        : NP_DECAY_SCALAR;
     if (a->chosen && (key || value))
         return np_affine_refuse(r, r->scan, "what is chosen differs from channel to channel"), false;
-    a->chosen |= a->nstates > 1;
+    a->chosen |= a->nstates > 1 && !key;
     return true;
 }
 
+/* Of several states or levels: does the write enter each with the same numbers for all channels? */
+static bool enters_whole(const np_affine *a, const np_write *w)
+{
+    bool whole = true;
+    for (int i = 0; i < a->nstates && (a->nstates > 1 || a->level); i++)
+        whole &= !np_label_has(w->post[i], a->value) && !np_label_has(w->post[i], a->held) &&
+                 (a->decay == NP_DECAY_KEY || !np_label_has(w->post[i], a->key));
+    return whole;
+}
 bool np_affine_read(np_affine *a, const np_node *scan, uint32_t mask, const np_depend *d, const bool *live)
 {
     np_reader r = {a, &a->l, d, mask, scan};
@@ -305,9 +317,8 @@ bool np_affine_read(np_affine *a, const np_node *scan, uint32_t mask, const np_d
     if (a->no || !sort_axes(&r)) return false;
     for (int f = 0; f < a->nwrites; f++) {
         if (!np_affine_take_apart(&r, &a->write[f])) return false;
-        for (int i = 0; i < a->nstates && a->level; i++)
-            if (np_label_has(a->write[f].post[i], a->key) || np_label_has(a->write[f].post[i], a->value))
-                return np_affine_refuse(&r, a->write[f].y, "writes other channels into other levels"), false;
+        if (!enters_whole(a, &a->write[f]))
+            return np_affine_refuse(&r, a->write[f].y, "writes other channels into other states"), false;
     }
     for (int f = 0; f < a->nwrites; f++)
         for (int e = 0; e < a->nreads; e++)

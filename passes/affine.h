@@ -20,6 +20,7 @@ enum { NP_STATES = 6, NP_WRITES = 10, NP_READS = 10 };
 typedef struct np_write {
     const np_node *y;     /* what is added to the state */
     char at[NP_RANK + 1]; /* letters of its axes */
+    np_lab by;            /* .. times this */
     char level;           /* the one among them along which factors are in `post` already; 0: none */
     np_lab w, b, c[NP_READS];
     np_lab post[NP_STATES]; /* how it enters each state */

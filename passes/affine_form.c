@@ -108,16 +108,18 @@ np_form *np_affine_new_form(np_reader *r, const np_node *n)
     for (int i = 0; i < NP_WRITES; i++) f->w[i] = np_label_none;
     return r->a->form[n->id] = f;
 }
-static np_write *write_of(np_reader *r, const np_node *y, const char *at)
+static np_write *write_of(np_reader *r, const np_node *y, const char *at, np_lab by)
 {
     np_affine *a = r->a;
     for (int i = 0; i < a->nwrites; i++)
-        if (a->write[i].y == y && strcmp(a->write[i].at, at) == 0) return &a->write[i];
+        if (a->write[i].y == y && a->write[i].by.n == by.n && strcmp(a->write[i].at, at) == 0)
+            return &a->write[i];
     if (a->nwrites == NP_WRITES)
         return np_affine_refuse(r, y, "writes more values a step than are looked at");
     np_write *w = &a->write[a->nwrites++];
-    *w = (np_write){.y = y};
+    *w = (np_write){.y = y, .by = by};
     memcpy(w->at, at, strlen(at) + 1);
+    for (int i = 0; i < NP_STATES; i++) w->post[i] = np_label_none; /* also of states that were looked at before */
     return w;
 }
 /* A condition as 1 or 0. */
@@ -126,34 +128,58 @@ np_lab np_affine_as_number(np_reader *r, np_lab c)
     c.n = np_build_cast(r->l->b, c.n, r->l->dtype);
     return c;
 }
-/* f += how * y, y not state-like. */
-void np_affine_add_write(np_reader *r, np_form *f, const np_node *y, const char *at, np_lab how)
+/* Is y a sum, perhaps scaled? */
+static bool adds(const np_node *y)
 {
+    switch (y->op) {
+    case NP_ADD:
+    case NP_SUB: return true;
+    case NP_NEG:
+    case NP_DIV: return adds(y->arg[0]);
+    case NP_MUL: return adds(y->arg[0]) || adds(y->arg[1]);
+    default: return false;
+    }
+}
+static void add_write(np_reader *r, np_form *f, const np_node *y, const char *at, np_lab how, np_lab by)
+{
+    np_label *l = r->l;
+    int sum = y->op == NP_MUL && adds(y->arg[1]); /* which operand */
     if (y->op == NP_CONST && !y->data && y->num == 0) return;
     if (y->op == NP_ADD || y->op == NP_SUB) {
-        np_affine_add_write(r, f, y->arg[0], at, how);
-        np_affine_add_write(r, f, y->arg[1], at, y->op == NP_SUB ? np_label_neg(r->l, how) : how);
+        add_write(r, f, y->arg[0], at, how, by);
+        add_write(r, f, y->arg[1], at, y->op == NP_SUB ? np_label_neg(l, how) : how, by);
     } else if (y->op == NP_NEG) {
-        np_affine_add_write(r, f, y->arg[0], at, np_label_neg(r->l, how));
+        add_write(r, f, y->arg[0], at, np_label_neg(l, how), by);
     } else if (y->op == NP_PERMUTE) {
         char to[NP_RANK + 1];
         np_label_before_permute(to, y, at);
-        np_affine_add_write(r, f, y->arg[0], to, how);
+        add_write(r, f, y->arg[0], to, how, by);
+    } else if ((y->op == NP_MUL || y->op == NP_DIV) && adds(y->arg[sum]) && np_affine_free(r, y->arg[!sum])) {
+        np_lab g = np_affine_peel(r, y->arg[!sum], at);
+        if (r->a->no) return;
+        if (y->op == NP_DIV && g.n) g = np_label_op(l, NP_RECIP, 1, &g);
+        add_write(r, f, y->arg[sum], at, how, np_label_mul(l, by, g));
     } else if (y->op == NP_SELECT && f->level && np_affine_free(r, y->arg[0])) {
         r->a->chosen = true;
         np_lab c = np_affine_as_number(r, np_affine_peel(r, y->arg[0], at));
         if (r->a->no) return;
-        np_affine_add_write(r, f, y->arg[1], at, np_label_mul(r->l, how, c));
-        c = np_label_add(r->l, np_label_one, np_label_neg(r->l, c));
-        np_affine_add_write(r, f, y->arg[2], at, np_label_mul(r->l, how, c));
+        add_write(r, f, y->arg[1], at, np_label_mul(l, how, c), by);
+        c = np_label_add(l, np_label_one, np_label_neg(l, c));
+        add_write(r, f, y->arg[2], at, np_label_mul(l, how, c), by);
     } else {
-        np_write *w = write_of(r, y, at);
+        bool levels = f->level && np_label_has(by, (char[]){f->level, 0});
+        np_write *w = write_of(r, y, at, levels ? np_label_one : by);
         if (w && f->level) {
             w->level = f->level;
-            how = np_label_mul(r->l, how, np_affine_level_factors(r, y, at, f->level, false));
+            how = np_label_mul(l, how, np_affine_level_factors(r, y, at, f->level, false));
+            if (levels) how = np_label_mul(l, how, by);
         }
-        if (w) f->w[w - r->a->write] = np_label_add(r->l, f->w[w - r->a->write], how);
+        if (w) f->w[w - r->a->write] = np_label_add(l, f->w[w - r->a->write], how);
     }
+}
+void np_affine_add_write(np_reader *r, np_form *f, const np_node *y, const char *at, np_lab how)
+{
+    add_write(r, f, y, at, how, np_label_one);
 }
 void np_affine_add_scaled(np_reader *r, np_form *f, const np_form *x, np_lab how)
 {

@@ -116,13 +116,23 @@ static bool affine_value(np_reader *r, np_write *w, const np_node *x, const char
         np_label_without(to, at, (int)x->attr[0]->k);
         return affine_value(r, w, x->arg[0], to, how);
     case NP_PERMUTE: np_label_before_permute(to, x, at); return affine_value(r, w, x->arg[0], to, how);
-    default: return np_affine_refuse(r, x, "is written back and is not affine in what was read"), false;
+    default:
+        return np_affine_refuse(r, x,
+                                np_is_sum(x) ? "writes back a sum over too many things that were read"
+                                             : "is written back and is not affine in what was read"),
+               false;
     }
 }
 bool np_affine_take_apart(np_reader *r, np_write *w)
 {
     np_affine *a = r->a;
     factors f = {.w = np_label_one, .scale = np_label_one, .level = w->level};
+    if (!np_label_has(w->by, a->key))
+        f.scale = w->by;
+    else if (np_label_has(w->by, a->value) || np_label_has(w->by, a->held))
+        return np_affine_refuse(r, w->y, "writes what is not a product of a key and a value"), false;
+    else
+        f.w = w->by;
     if (!factor(r, &f, w->y, w->at, false)) return false;
     w->w = f.w;
     w->b = np_label_none;

@@ -126,7 +126,7 @@ static double chunk_work(const np_affine *a, double c)
 {
     double k = volume(a, a->key), v = volume(a, a->value) * volume(a, a->held),
            pairs = a->nreads * a->nwrites, levels = volume(a, (char[]){a->level, 0});
-    double table = a->decay == NP_DECAY_KEY     ? 2 * k * a->nwrites
+    double table = a->decay == NP_DECAY_KEY     ? 2 * k * a->nwrites * a->nstates * a->nstates
                    : a->decay == NP_DECAY_VALUE ? v * a->nwrites
                                                 : a->nstates * levels * levels;
     double mixing = a->level ? k * v * levels * levels / c + levels * levels * levels : 0;

@@ -190,7 +190,7 @@ static void next_states(np_chunked *m)
                 m->l, s, np_chunk_taken(m, m->whole[i][j], np_label_mul(m->l, m->whole[i][j], m->state[j])));
         for (int f = 0; f < m->a->nwrites; f++) {
             if (!np_chunk_enters(m, f) || m->after[f][i].zero) continue;
-            np_lab after = m->after[f][i], w = m->late[f];
+            np_lab after = m->after[f][i], w = m->keys[f][i];
             if (!key) w = np_chunk_taken(m, after, np_label_mul(m->l, np_chunk_at_u(m->w[f]), after));
             np_lab b = np_chunk_taken(m, after,
                                       np_chunk_taken(m, np_chunk_at_u(m->entry[f]), np_chunk_at_u(m->b[f])));
@@ -217,10 +217,8 @@ static void write_body(np_chunked *m)
     np_chunk_decay(m);
     starts(m);
     if (needs_steps(a)) {
-        np_lab late[NP_WRITES]; /* of the keys, before that of the values takes the place */
-        memcpy(late, m->late, sizeof late);
         substitute(m);
-        for (int f = 0; f < a->nwrites; f++) m->b[f] = m->late[f], m->late[f] = late[f]; /* b: [u,V] */
+        for (int f = 0; f < a->nwrites; f++) m->b[f] = m->late[f]; /* [u,V] */
     }
     contract_reads(m);
     next_states(m);

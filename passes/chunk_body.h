@@ -24,7 +24,8 @@ typedef struct np_chunked { /* one recurrence inside the body of the scan over c
     np_lab whole[NP_STATES][NP_STATES];     /* p(C) */
     np_lab scores[NP_READS][NP_WRITES];     /* P, without `same` */
     np_guard guard;                         /* KEY: may decays be taken apart? */
-    np_lab late[NP_WRITES];                 /* KEY: w_f s(u); VALUE: b_f s(u) */
+    np_lab keys[NP_WRITES][NP_STATES];      /* KEY: w_f s(u) */
+    np_lab late[NP_WRITES];                 /* b_f s(u), of values that are found step by step */
     np_lab state[NP_STATES], next[NP_STATES];
     np_lab start[NP_READS], out[NP_READS]; /* r0; r */
     bool solved[NP_READS];                 /* known from forward substitution */

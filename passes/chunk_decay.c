@@ -121,37 +121,57 @@ static void table_scores(np_chunked *m)
         if (!np_chunk_enters(m, f)) m->after[f][0] = np_label_none;
 }
 
-/* ---- decays along the key */
+/* ---- decays along the key; several states: a matrix for each of its channels */
 static void key_scores(np_chunked *m)
 {
     np_short k = {.m = m};
     np_label *l = m->l;
-    int block[NP_WRITES], power;
+    int n = m->a->nstates, block[NP_WRITES][NP_STATES], power[NP_STATES][NP_STATES];
     char rows[NP_LETTERS];
     np_label_join(rows, m->a->key, "u", "");
     for (int f = 0; f < m->a->nwrites; f++)
-        if (np_chunk_enters(m, f)) block[f] = np_short_carry(&k, rows, np_label_none, &m->late[f]);
-    power = np_short_carry(&k, m->a->key, np_label_one, &m->whole[0][0]);
+        for (int i = 0; i < n && np_chunk_enters(m, f); i++)
+            block[f][i] = np_short_carry(&k, rows, np_label_none, &m->keys[f][i]);
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++)
+            power[i][j] =
+                np_short_carry(&k, m->a->key, i == j ? np_label_one : np_label_none, &m->whole[i][j]);
     np_short_open(&k);
-    np_lab g = np_short_at(&k, m->mix[0][0]);
+    np_lab g[NP_STATES][NP_STATES];
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++) g[i][j] = np_short_at(&k, m->mix[i][j]);
     for (int f = 0; f < m->a->nwrites; f++) {
         if (!np_chunk_enters(m, f)) continue;
-        np_lab next = np_short_put(&k, np_label_mul(l, k.now[block[f]], g), np_short_at(&k, m->w[f]), rows);
-        for (int e = 0; e < m->a->nreads; e++)
-            if (!m->read[e][0].zero)
-                np_short_give(&k,
-                              np_chunk_score(m, np_short_at(&k, m->read[e][0]),
-                                             np_chunk_ends(m, e) ? next : k.now[block[f]]),
-                              &m->scores[e][f]);
-        k.next[block[f]] = next;
+        for (int i = 0; i < n; i++) {
+            np_lab sum = np_label_none;
+            for (int j = 0; j < n; j++)
+                sum = np_label_add(l, sum, np_label_mul(l, k.now[block[f][j]], g[i][j]));
+            np_lab w = np_label_mul(l, np_short_at(&k, m->w[f]), np_short_at(&k, m->post[f][i]));
+            k.next[block[f][i]] = np_short_put(&k, sum, w, rows);
+        }
+        for (int e = 0; e < m->a->nreads; e++) {
+            np_lab sum = np_label_none;
+            for (int i = 0; i < n; i++)
+                sum = np_label_add(l, sum,
+                                   np_chunk_score(m, np_short_at(&k, m->read[e][i]),
+                                                  (np_chunk_ends(m, e) ? k.next : k.now)[block[f][i]]));
+            if (!sum.zero) np_short_give(&k, sum, &m->scores[e][f]);
+        }
     }
-    k.next[power] = np_label_mul(l, k.now[power], g);
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++) {
+            np_lab sum = np_label_none;
+            for (int p = 0; p < n; p++)
+                sum = np_label_add(l, sum, np_label_mul(l, k.now[power[p][j]], g[i][p]));
+            k.next[power[i][j]] = np_label_of(np_label_to(l, sum, m->a->key), m->a->key);
+        }
     for (int end = 0; end < 2; end++)
-        if (np_chunk_any_read(m, end))
-            np_short_give(&k, end ? k.next[power] : k.now[power], &m->before[end][0][0]);
+        for (int i = 0; i < n && np_chunk_any_read(m, end); i++)
+            for (int j = 0; j < n; j++)
+                np_short_give(&k, end ? k.next[power[i][j]] : k.now[power[i][j]], &m->before[end][i][j]);
     np_short_close(&k);
     for (int f = 0; f < m->a->nwrites; f++)
-        m->after[f][0] = np_chunk_enters(m, f) ? np_label_one : np_label_none;
+        for (int i = 0; i < n; i++) m->after[f][i] = np_chunk_enters(m, f) ? np_label_one : np_label_none;
 }
 /* The same where p may be divided by p: (a p(t)) . (w / p(u)). */
 static void key_factors(np_chunked *m)
@@ -165,7 +185,7 @@ static void key_factors(np_chunked *m)
     np_short_give(&k, k.next[power], &m->before[1][0][0]);
     np_short_close(&k);
     for (int f = 0; f < m->a->nwrites; f++) {
-        m->after[f][0] = m->late[f] = np_label_none;
+        m->after[f][0] = m->keys[f][0] = np_label_none;
         if (!np_chunk_enters(m, f)) continue;
         char axes[NP_LETTERS];
         np_label_join(axes, m->a->key, "t", "");
@@ -175,7 +195,7 @@ static void key_factors(np_chunked *m)
             m->scores[e][f] = in_past(m, e, np_chunk_score(m, a, np_chunk_at_u(w)));
         }
         m->after[f][0] = np_label_one;
-        m->late[f] = np_label_mul(l, np_chunk_at_u(w), m->whole[0][0]);
+        m->keys[f][0] = np_label_mul(l, np_chunk_at_u(w), m->whole[0][0]);
     }
 }
 static void value_scores(np_chunked *m)
@@ -184,8 +204,7 @@ static void value_scores(np_chunked *m)
         m->after[f][0] = np_chunk_enters(m, f) ? np_label_one : np_label_none;
         for (int e = 0; e < m->a->nreads; e++)
             if (np_chunk_enters(m, f))
-                m->scores[e][f] =
-                    in_past(m, e, np_chunk_score(m, m->read[e][0], np_chunk_at_u(m->w[f])));
+                m->scores[e][f] = in_past(m, e, np_chunk_score(m, m->read[e][0], np_chunk_at_u(m->w[f])));
     }
 }
 
@@ -203,7 +222,7 @@ void np_chunk_decay(np_chunked *m)
         tables(m);
         table_scores(m);
         break;
-    case NP_DECAY_KEY: m->guard.factored ? key_factors(m) : key_scores(m); break;
+    case NP_DECAY_KEY: m->guard.factored && m->a->nstates == 1 ? key_factors(m) : key_scores(m); break;
     case NP_DECAY_VALUE: value_scores(m); break;
     case NP_DECAY_EACH: break; /* has no scores: chunk_conv.c */
     }
