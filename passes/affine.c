@@ -77,7 +77,8 @@ void np_affine_depend(const np_fn *f, const np_node *scan, int axis, np_depend *
 static void read_levels(np_reader *r, np_read *e, char level)
 {
     char *at = strchr(e->axes, level), is[] = {level, 0};
-    char kept = at ? np_affine_fresh(r, r->l->dim[(int)level]) : 0;
+    char kept = at ? NP_LEVEL_OWN : 0;
+    if (at && level != r->a->level) np_affine_refuse(r, e->at, "reads some of the levels, one by one");
     np_lab by = np_label_has(e->apart, is) ? e->apart : np_label_one;
     if (at) *at = kept;
     if (by.n) e->apart = kept ? np_label_rename(by, level, kept) : np_label_one;

@@ -22,6 +22,8 @@ typedef struct np_write {
     char at[NP_RANK + 1]; /* letters of its axes */
     np_lab by;            /* .. times this */
     char level;           /* the one among them along which factors are in `post` already; 0: none */
+    bool
+        own; /* b has a value for each level (NP_LEVEL_OWN); post says which level gets which (NP_LEVEL_OF) */
     np_lab w, b, c[NP_READS];
     np_lab post[NP_STATES]; /* how it enters each state */
     bool reads;             /* some c is not zero */
@@ -30,11 +32,11 @@ typedef struct np_read {
     const np_node *at;      /* whose value it is; of what stands for a whole state: that */
     char axes[NP_RANK + 1]; /* letters of its axes */
     np_lab a[NP_STATES];
-    np_lab apart, how[NP_STATES];  /* a[i] as a product: of what has the key, and of numbers for each level */
-    np_lab same[NP_WRITES]; /* how it sees what the same step has written */
-    np_lab by;              /* what it multiplies the value by that it sums */
-    const np_node *of;      /* that value */
-    int end;                /* which state's next one that is, or -1: then r_e = by S_end' */
+    np_lab apart, how[NP_STATES]; /* a[i] as a product: of what has the key, and of numbers for each level */
+    np_lab same[NP_WRITES];       /* how it sees what the same step has written */
+    np_lab by;                    /* what it multiplies the value by that it sums */
+    const np_node *of;            /* that value */
+    int end;                      /* which state's next one that is, or -1: then r_e = by S_end' */
 } np_read;
 typedef enum {
     NP_DECAY_NONE,
@@ -75,16 +77,23 @@ typedef struct np_affine {
 typedef struct np_depend {
     uint32_t *any;  /* in any way */
     uint32_t *form; /* is state-like: the state itself, scaled, moved or added to */
-    int8_t *level;  /* NULL, or of what is state-like: the axis along which states may be mixed; -1: it has none */
-    bool mixes;     /* something moves along it */
+    int8_t *
+        level; /* NULL, or of what is state-like: the axis along which states may be mixed; -1: it has none */
+    bool mixes; /* something moves along it */
 } np_depend;
 /* axis: of the states, along which they may be mixed; -1: none. */
 void np_affine_depend(const np_fn *f, const np_node *scan, int axis, np_depend *d, np_arena *mem);
 
 /* Is a factor looked into for what it is made from, with fewer axes? */
 bool np_affine_peels(const np_node *n);
-enum { NP_LEVELS = 24 }; /* most indices of an axis that is mixed */
-enum { NP_LEVEL_FROM = 'Y', NP_LEVEL_OVER = 'Z' }; /* its letter in what a coefficient is multiplied with; inside of products */
+enum { NP_LEVELS = 22 }; /* most indices of an axis that is mixed */
+enum {                   /* letters of levels, beside that of the state's axis: */
+       NP_LEVEL_OWN =
+           'W', /* of a value that has one for each level: of what is read, and what is written from it */
+       NP_LEVEL_OF = 'X',   /* .. where it meets a score: that of the value, against that of the read */
+       NP_LEVEL_FROM = 'Y', /* of what a coefficient is multiplied with */
+       NP_LEVEL_OVER = 'Z'  /* inside of a product */
+};
 /* Reads the part of the body that belongs to the states in `mask`. */
 bool np_affine_read(np_affine *a, const np_node *scan, uint32_t mask, const np_depend *d, const bool *live);
 

@@ -77,7 +77,7 @@ void np_affine_level_open(np_reader *r)
     a->level = a->axes[r->d->level[a->state[0]->id]];
     const np_dim *n = l->dim[(int)a->level];
     char to[] = {a->level, 0}, from[] = {NP_LEVEL_FROM, 0};
-    l->dim[NP_LEVEL_FROM] = l->dim[NP_LEVEL_OVER] = n;
+    for (int c = NP_LEVEL_OWN; c <= NP_LEVEL_OVER; c++) l->dim[c] = n;
     np_node *i = np_build_iota(l->b, n);
     a->eye = np_label_op(l, NP_EQ, 2, (np_lab[]){np_label_of(i, to), np_label_of(i, from)});
     a->eye = np_affine_as_number(r, a->eye);
@@ -240,4 +240,28 @@ np_lab np_affine_level_factors(np_reader *r, const np_node *y, const char *at, c
     x[0] = np_affine_peel(r, y, at);
     if (!np_label_has(x[0], (char[]){level, 0})) return np_label_one;
     return invert ? np_label_op(r->l, NP_RECIP, 1, x) : x[0];
+}
+bool np_affine_level_own(np_reader *r, const np_node *y, const char *at, char level)
+{
+    char to[NP_RANK + 1];
+    bool outer = y->op == NP_CONTRACT && !np_is_sum(y);
+    if (!strchr(at, level) || np_affine_free(r, y)) return false;
+    strcpy(to, at);
+    switch (y->op) {
+    case NP_MUL:
+    case NP_DIV:
+    case NP_CONTRACT:
+        if (y->op == NP_CONTRACT && !outer) return true;
+        for (int o = 0; o < 2; o++) {
+            if (outer) np_affine_before_contract(to, y, o, at);
+            if (np_affine_level_own(r, y->arg[o], to, level)) return true;
+        }
+        return false;
+    case NP_NEG: return np_affine_level_own(r, y->arg[0], at, level);
+    case NP_EXPAND:
+        np_label_without(to, at, (int)y->attr[0]->k);
+        return np_affine_level_own(r, y->arg[0], to, level);
+    case NP_PERMUTE: np_label_before_permute(to, y, at); return np_affine_level_own(r, y->arg[0], to, level);
+    default: return true;
+    }
 }

@@ -119,13 +119,14 @@ static np_write *write_of(np_reader *r, const np_node *y, const char *at, np_lab
     np_write *w = &a->write[a->nwrites++];
     *w = (np_write){.y = y, .by = by};
     memcpy(w->at, at, strlen(at) + 1);
-    for (int i = 0; i < NP_STATES; i++) w->post[i] = np_label_none; /* also of states that were looked at before */
+    for (int i = 0; i < NP_STATES; i++)
+        w->post[i] = np_label_none; /* also of states that were looked at before */
     return w;
 }
 /* A condition as 1 or 0. */
 np_lab np_affine_as_number(np_reader *r, np_lab c)
 {
-    c.n = np_build_cast(r->l->b, c.n, r->l->dtype);
+    if (c.n) c.n = np_build_cast(r->l->b, c.n, r->l->dtype); /* else it was refused */
     return c;
 }
 /* Is y a sum, perhaps scaled? */
@@ -167,13 +168,23 @@ static void add_write(np_reader *r, np_form *f, const np_node *y, const char *at
         c = np_label_add(l, np_label_one, np_label_neg(l, c));
         add_write(r, f, y->arg[2], at, np_label_mul(l, how, c), by);
     } else {
-        bool levels = f->level && np_label_has(by, (char[]){f->level, 0});
-        np_write *w = write_of(r, y, at, levels ? np_label_one : by);
-        if (w && f->level) {
-            w->level = f->level;
+        char to[NP_RANK + 1];
+        bool own = f->level && np_affine_level_own(r, y, at, f->level);
+        strcpy(to, at);
+        if (f->level) {
+            if (np_label_has(by, (char[]){f->level, 0})) how = np_label_mul(l, how, by), by = np_label_one;
             how = np_label_mul(l, how, np_affine_level_factors(r, y, at, f->level, false));
-            if (levels) how = np_label_mul(l, how, by);
         }
+        if (own) {
+            if (f->level != r->a->level) {
+                np_affine_refuse(r, y, "writes some of the levels from reads of their own");
+                return;
+            }
+            how = np_label_mul(l, how, np_label_rename(r->a->eye, NP_LEVEL_FROM, NP_LEVEL_OF));
+            *strchr(to, f->level) = NP_LEVEL_OWN;
+        }
+        np_write *w = write_of(r, y, to, by);
+        if (w) w->own = own, w->level = own ? NP_LEVEL_OWN : f->level;
         if (w) f->w[w - r->a->write] = np_label_add(l, f->w[w - r->a->write], how);
     }
 }

@@ -44,6 +44,8 @@ void np_affine_level_open(np_reader *r); /* names the axis */
 char np_affine_level_letter(np_reader *r, const np_dim *size);
 /* The product of the factors of y that differ along the levels. */
 np_lab np_affine_level_factors(np_reader *r, const np_node *y, const char *at, char level, bool invert);
+/* Does y have a factor that depends on the states and differs along the levels? */
+bool np_affine_level_own(np_reader *r, const np_node *y, const char *at, char level);
 np_lab np_affine_level_sum(np_reader *r, np_lab by, np_lab x, char level); /* of by x, over the levels */
 
 /* ---- affine_write.c: the key and the value of what is written, and how it depends on reads. */

@@ -143,7 +143,7 @@ bool np_affine_take_apart(np_reader *r, np_write *w)
         return false;
     char outer[NP_LETTERS];
     np_label_join(outer, "t", a->batch, a->held);
-    np_label_join(outer, outer, a->value, "");
+    np_label_join(outer, outer, a->value, w->own ? (char[]){NP_LEVEL_OWN, 0} : "");
     bool good = np_label_within(w->b, outer);
     for (int e = 0; e < a->nreads; e++) good &= np_label_within(w->c[e], outer);
     if (!good) return np_affine_refuse(r, w->y, "writes what is not a product of a key and a value"), false;

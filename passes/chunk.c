@@ -129,6 +129,7 @@ static double chunk_work(const np_affine *a, double c)
     double table = a->decay == NP_DECAY_KEY     ? 2 * k * a->nwrites * a->nstates * a->nstates
                    : a->decay == NP_DECAY_VALUE ? v * a->nwrites
                                                 : a->nstates * levels * levels;
+    for (int f = 0; f < a->nwrites; f++) pairs += a->write[f].own ? a->nreads * levels * levels : 0;
     double mixing = a->level ? k * v * levels * levels / c + levels * levels * levels : 0;
     return k * v * (a->nreads + a->nwrites) * a->nstates * levels + c * (pairs * (k + v) + table) + mixing;
 }

@@ -57,8 +57,9 @@ static void starts(np_chunked *m)
         for (int i = 0; i < n; i++)
             for (int j = 0; j < n; j++) {
                 if (m->a->level) {
-                    np_lab seen = see_levels(m, m->apart[e],
-                                             np_chunk_through(m, m->how[e][i], m->before[0][i][j]), j, out);
+                    np_lab seen = see_levels(
+                        m, m->apart[e], np_chunk_through(m, m->how[e][i], m->a->level, m->before[0][i][j]), j,
+                        out);
                     m->start[e] = np_label_add(m->l, m->start[e], seen);
                     continue;
                 }
@@ -85,7 +86,7 @@ static np_lab read_at(solver *t, int e)
     for (int f = 0; f < m->a->nwrites; f++)
         if (!m->same[e][f].zero) {
             np_lab same = np_short_at(&t->k, m->same[e][f]);
-            r = np_label_add(m->l, r, np_chunk_taken(m, same, np_label_mul(m->l, same, value_at(t, f))));
+            r = np_label_add(m->l, r, np_chunk_of(m, same, value_at(t, f)));
         }
     char out[NP_LETTERS];
     np_chunk_read_letters(m, e, false, out);
@@ -128,9 +129,11 @@ static void substitute(np_chunked *m)
     np_label *l = m->l;
     bool value = m->a->decay == NP_DECAY_VALUE;
     int block[NP_WRITES], power = -1;
-    char rows[NP_LETTERS], axes[NP_LETTERS];
+    char rows[NP_LETTERS], axes[NP_LETTERS], own[NP_LETTERS];
     np_label_join(rows, "u", m->a->held, m->a->value);
-    for (int f = 0; f < m->a->nwrites; f++) block[f] = np_short_carry(k, rows, np_label_none, &m->late[f]);
+    for (int f = 0; f < m->a->nwrites; f++)
+        block[f] =
+            np_short_carry(k, np_chunk_rows(m, f, rows, NP_LEVEL_OWN, own), np_label_none, &m->late[f]);
     np_chunk_mix_letters(m, axes);
     if (value) power = np_short_carry(k, axes, np_label_one, &m->whole[0][0]);
     np_short_open(k);
@@ -143,7 +146,8 @@ static void substitute(np_chunked *m)
     for (int f = 0; f < m->a->nwrites; f++) {
         np_lab x = value_at(&t, f);
         if (value) x = np_label_mul(l, x, np_short_at(k, m->post[f][0]));
-        k->next[block[f]] = np_short_put(k, np_label_mul(l, k->now[block[f]], g), x, rows);
+        k->next[block[f]] = np_short_put(k, np_label_mul(l, k->now[block[f]], g), x,
+                                         np_chunk_rows(m, f, rows, NP_LEVEL_OWN, own));
     }
     if (value) k->next[power] = np_label_mul(l, k->now[power], g);
     for (int e = 0; e < m->a->nreads; e++) {
@@ -167,10 +171,7 @@ static void contract_reads(np_chunked *m)
         for (int f = 0; f < m->a->nwrites; f++) {
             const np_lab *past = &m->past[np_chunk_ends(m, e)];
             r = np_label_add(l, r, np_chunk_weighed(m, m->scores[e][f], np_chunk_at_u(m->b[f]), past, out));
-            r = np_label_add(
-                l, r,
-                np_chunk_taken(m, m->same[e][f],
-                               np_label_mul(l, m->same[e][f], np_label_rename(m->b[f], 'u', 't'))));
+            r = np_label_add(l, r, np_chunk_of(m, m->same[e][f], np_label_rename(m->b[f], 'u', 't')));
         }
         m->out[e] = r;
     }
@@ -191,6 +192,11 @@ static void next_states(np_chunked *m)
         for (int f = 0; f < m->a->nwrites; f++) {
             if (!np_chunk_enters(m, f) || m->after[f][i].zero) continue;
             np_lab after = m->after[f][i], w = m->keys[f][i];
+            if (m->a->write[f].own) { /* first what each level gets of the values */
+                np_lab b = np_chunk_of(m, after, np_chunk_at_u(m->b[f]));
+                s = np_label_add(m->l, s, np_chunk_dot(m, np_chunk_at_u(m->w[f]), b, "u", out));
+                continue;
+            }
             if (!key) w = np_chunk_taken(m, after, np_label_mul(m->l, np_chunk_at_u(m->w[f]), after));
             np_lab b = np_chunk_taken(m, after,
                                       np_chunk_taken(m, np_chunk_at_u(m->entry[f]), np_chunk_at_u(m->b[f])));

@@ -71,24 +71,36 @@ np_lab np_chunk_if_not_zero(np_chunked *m, np_lab by, np_lab x)
 }
 np_lab np_chunk_weighed(np_chunked *m, np_lab scores, np_lab values, const np_lab *mask, const char *out)
 {
-    char pairs[NP_LETTERS];
-    if (!mask && !m->a->chosen) return np_chunk_dot(m, scores, values, "u", out);
+    char pairs[NP_LETTERS], over[] = {'u', NP_LEVEL_OF, 0};
+    bool own = np_label_has(scores, over + 1);
+    if (own)
+        values = np_label_rename(values, NP_LEVEL_OWN, NP_LEVEL_OF);
+    else
+        over[1] = 0;
+    if (!mask && !m->a->chosen) return np_chunk_dot(m, scores, values, over, out);
     np_lab x = np_chunk_taken(m, scores, np_label_mul(m->l, scores, values));
     if (x.zero) return x;
     if (mask) x = np_label_select(m->l, *mask, x, np_label_none);
-    np_label_join(pairs, out, "u", "");
+    np_label_join(pairs, out, over, "");
     return np_label_dot(m->l, np_label_of(np_label_to(m->l, x, pairs), pairs), np_label_one, out);
 }
-np_lab np_chunk_through(np_chunked *m, np_lab x, np_lab y)
+np_lab np_chunk_through(np_chunked *m, np_lab x, char from, np_lab y)
 {
-    char out[NP_LETTERS], over[] = {NP_LEVEL_OVER, 0};
+    char out[NP_LETTERS] = "", over[] = {NP_LEVEL_OVER, 0};
     if (!m->a->level) return np_label_mul(m->l, x, y);
-    bool matrix = strchr(x.axes, m->a->level) && strchr(x.axes, NP_LEVEL_FROM); /* else a row */
-    x = np_label_rename(x, matrix ? (char)NP_LEVEL_FROM : m->a->level, NP_LEVEL_OVER);
+    x = np_label_rename(x, from, NP_LEVEL_OVER);
     y = np_label_rename(y, m->a->level, NP_LEVEL_OVER);
-    out[0] = 0;
     letters_of(out, x, y, over);
     return np_chunk_dot(m, x, y, over, out);
+}
+np_lab np_chunk_of(np_chunked *m, np_lab x, np_lab value)
+{
+    char out[NP_LETTERS] = "", of[] = {NP_LEVEL_OF, 0};
+    if (!np_label_has(x, of)) return np_chunk_taken(m, x, np_label_mul(m->l, x, value));
+    value = np_label_rename(value, NP_LEVEL_OWN, NP_LEVEL_OF);
+    letters_of(out, x, value, of);
+    if (!m->a->chosen) return np_label_dot(m->l, x, value, out);
+    return np_label_dot(m->l, np_chunk_taken(m, x, np_label_mul(m->l, x, value)), np_label_one, out);
 }
 /* The sum over the key of x y. */
 np_lab np_chunk_score(np_chunked *m, np_lab x, np_lab y)
@@ -109,6 +121,12 @@ void np_chunk_state_letters(const np_chunked *m, char *out)
     np_label_keep(out, m->a->axes, m->a->batch, false);
 }
 
+const char *np_chunk_rows(const np_chunked *m, int f, const char *rows, char level, char *own)
+{
+    if (!m->a->write[f].own) return rows;
+    np_label_join(own, rows, (char[]){level, 0}, "");
+    return own;
+}
 void np_chunk_mix_letters(const np_chunked *m, char *out)
 {
     char all[NP_LETTERS] = "";
@@ -119,6 +137,10 @@ void np_chunk_mix_letters(const np_chunked *m, char *out)
             strcpy(all, now);
         }
     strcpy(out, all);
+    if (!m->a->level) return;
+    char levels[] = {m->a->level, NP_LEVEL_FROM, 0};
+    np_label_keep(out, out, levels, false);
+    np_label_join(out, out, levels, "");
 }
 
 /* ---- operands, as they are in the chunk */

@@ -42,8 +42,10 @@ bool np_chunk_enters(const np_chunked *m, int f); /* does write f stay in any st
 /* The sum of x y over the letters `over`, which neither may have: then it counts them. */
 np_lab np_chunk_dot(np_chunked *m, np_lab x, np_lab y, const char *over, const char *out);
 np_lab np_chunk_score(np_chunked *m, np_lab x, np_lab y); /* .. over the key */
-/* x, a matrix or vector over levels, times y over levels of their own. Without levels: the product. */
-np_lab np_chunk_through(np_chunked *m, np_lab x, np_lab y);
+/* The sum over levels of x, whose letter for them is `from`, times y. Without levels: the product. */
+np_lab np_chunk_through(np_chunked *m, np_lab x, char from, np_lab y);
+/* A number for a written value (a score, how it enters) times the value: the sum where there is one for each level. */
+np_lab np_chunk_of(np_chunked *m, np_lab x, np_lab value);
 /* x, which was or will be multiplied by `by`. Where the body chooses or mixes states, a factor of 0 says that something is not
  * taken at all, whatever it is (where(c, a, b) is a mix by 1 and 0): not even a NaN of it comes through. */
 np_lab np_chunk_taken(np_chunked *m, np_lab by, np_lab x);
@@ -56,6 +58,8 @@ np_lab np_chunk_masked(np_chunked *m, np_lab x, np_lab neutral);
 /* The letters of a read as it is computed here: t, what it brings, what it keeps. */
 void np_chunk_read_letters(const np_chunked *m, int e, bool t, char *out);
 void np_chunk_state_letters(const np_chunked *m, char *out);
+/* Letters of what is kept for write f: `rows`, and `level` where it has a value for each level; `own`: room for them. */
+const char *np_chunk_rows(const np_chunked *m, int f, const char *rows, char level, char *own);
 void np_chunk_mix_letters(const np_chunked *m, char *out); /* of the decays, without t */
 
 /* A short scan: what it carries and gives, as labels. */

@@ -29,7 +29,7 @@ static void no_decay(np_chunked *m)
 static void tables(np_chunked *m)
 {
     int n = m->a->nstates, row[NP_WRITES][NP_STATES], power[NP_STATES][NP_STATES], entry[NP_WRITES];
-    char axes[NP_LETTERS], rows[NP_LETTERS];
+    char axes[NP_LETTERS], rows[NP_LETTERS], own[NP_LETTERS];
     np_short k = {.m = m};
     np_label *l = m->l;
     np_chunk_mix_letters(m, axes);
@@ -38,7 +38,8 @@ static void tables(np_chunked *m)
     for (int f = 0; f < m->a->nwrites; f++) {
         for (entry[f] = 0; entry[f] < f && !same_entry(m, entry[f], f);) entry[f]++;
         for (int i = 0; i < n && entry[f] == f && np_chunk_enters(m, f); i++)
-            row[f][i] = np_short_carry(&k, rows, np_label_none, &m->after[f][i]);
+            row[f][i] = np_short_carry(&k, np_chunk_rows(m, f, rows, NP_LEVEL_OF, own), np_label_none,
+                                       &m->after[f][i]);
     }
     for (int i = 0; i < n; i++)
         for (int j = 0; j < n; j++)
@@ -55,8 +56,9 @@ static void tables(np_chunked *m)
         for (int i = 0; i < n && entry[f] == f && np_chunk_enters(m, f); i++) {
             np_lab sum = np_label_none;
             for (int j = 0; j < n; j++)
-                sum = np_label_add(l, sum, np_chunk_through(m, mix[i][j], k.now[row[f][j]]));
-            sum = np_short_put(&k, sum, np_short_at(&k, m->post[f][i]), rows);
+                sum = np_label_add(l, sum, np_chunk_through(m, mix[i][j], NP_LEVEL_FROM, k.now[row[f][j]]));
+            sum = np_short_put(&k, sum, np_short_at(&k, m->post[f][i]),
+                               np_chunk_rows(m, f, rows, NP_LEVEL_OF, own));
             for (int end = 0; end < 2; end++)
                 if (np_chunk_any_read(m, end))
                     np_short_give(&k, end ? sum : k.now[row[f][i]], &m->table[end][f][i]);
@@ -66,7 +68,7 @@ static void tables(np_chunked *m)
         for (int j = 0; j < n; j++) {
             np_lab sum = np_label_none;
             for (int p = 0; p < n; p++)
-                sum = np_label_add(l, sum, np_chunk_through(m, mix[i][p], k.now[power[p][j]]));
+                sum = np_label_add(l, sum, np_chunk_through(m, mix[i][p], NP_LEVEL_FROM, k.now[power[p][j]]));
             sum = np_label_of(np_label_to(l, sum, axes), axes);
             for (int end = 0; end < 2; end++)
                 if (np_chunk_any_read(m, end))
@@ -97,7 +99,7 @@ static np_lab level_score(np_chunked *m, int e, int f)
 {
     np_lab sum = np_label_none;
     for (int i = 0; i < m->a->nstates; i++)
-        sum = np_label_add(m->l, sum, np_chunk_through(m, m->how[e][i], m->table[0][f][i]));
+        sum = np_label_add(m->l, sum, np_chunk_through(m, m->how[e][i], m->a->level, m->table[0][f][i]));
     np_lab p = np_chunk_score(m, m->apart[e], np_chunk_at_u(m->w[f]));
     return np_chunk_taken(m, sum, np_label_mul(m->l, p, sum));
 }
