@@ -70,7 +70,7 @@ static void group_body(np_lower *l, const np_node *g)
 {
     const np_block *b = g->body[0];
     for (int i = 0; i < b->last->nargs; i++) aim_at_result(l, g, i);
-    np_loops_block(l, b);
+    if (!np_loops_rows(l, g)) np_loops_block(l, b);
     for (int i = 0; i < b->last->nargs; i++) {
         const np_spot *from = np_loops_find(l, b->last->arg[i]), *to = np_loops_slot(l, g, i);
         if (!from || from->buf != to->buf) np_loops_item(l, b->last->arg[i], to);

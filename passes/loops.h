@@ -49,6 +49,11 @@ struct np_over {
     const np_dim *d;
     const np_over *over;
 };
+typedef struct np_rows { /* those of a value that are written now, along an axis of it */
+    int axis;
+    const np_dim *from, *end; /* from .. end - 1; or, */
+    np_node *block;           /* not NULL: block * end + 0 .. end - 1 */
+} np_rows;
 typedef struct np_spot {
     np_node *buf; /* NULL: it is computed where it is used */
     bool mapped;  /* false: axis k of the value is axis k of the buffer */
@@ -57,6 +62,8 @@ typedef struct np_spot {
     int axis[NP_RANK];
     const np_over *over[NP_RANK];
     const np_dim *end[NP_RANK];
+    np_rows *rows; /* not NULL: of axis `cut` it holds only these, beginning at 0 */
+    int cut;
 } np_spot;
 
 typedef struct np_lower {
@@ -153,12 +160,21 @@ bool np_loops_until_more(np_lower *l, const np_until *u, const np_until *v, int6
 np_node *np_loops_open_until(np_lower *l, np_node *loop, np_node *end);
 void np_loops_close_until(np_lower *l, np_node *cond);
 
-/* ---- loops_item.c: a whole tensor into memory. */
+/* ---- loops_rows.c: groups beside one another, in blocks of rows. False: there are no blocks. */
+bool np_loops_rows(np_lower *l, const np_node *set);
+bool np_loops_cuts(const np_rows *r, int axis); /* are only some indices of the axis wanted? */
+int np_loops_axis(np_lower *l, const np_rows *r, int axis, const np_dim *n); /* a variable for those, or for all n */
+const np_ix *np_loops_axis_ix(np_lower *l, const np_rows *r, int axis, int var);
+const np_ix *np_loops_in_block(np_lower *l, const np_rows *r, const np_ix *x); /* the index in memory for one block */
+
+/* ---- loops_item.c: a whole tensor into memory, or some rows of it (NULL: all). */
 void np_loops_item(np_lower *l, const np_node *root, const np_spot *to);
+void np_loops_item_rows(np_lower *l, const np_node *root, const np_spot *to, const np_rows *rows);
+void np_loops_past(np_lower *l, const np_node *root, const np_spot *to); /* what an append does not add */
 void np_loops_put(np_lower *l, const np_spot *to, np_node *v, const np_ix *const *at);
 
 /* ---- loops_tile.c: a tensor in whose elements sums are computed. False: there are none. */
-bool np_loops_tile(np_lower *l, const np_node *root, const np_spot *to);
+bool np_loops_tile(np_lower *l, const np_node *root, const np_spot *to, const np_rows *rows);
 /* The sum of `lanes` (a power of two) accumulators; acc is spoilt. */
 np_node *np_loops_fold(np_lower *l, np_op op, np_node *acc, int lanes);
 

@@ -25,16 +25,17 @@ static int innermost(np_lower *l, const np_node *x, const np_ix *const *at, cons
         if (np_loops_stride(l, x, at, var[i]) == NP_STRIDE_UNIT) return i;
     return last;
 }
-/* The elements of x to where the result has them, `shift` further along axis k. */
-static void nest(np_lower *l, const np_node *x, const np_spot *to, int k, const np_dim *shift)
+/* The elements of x (of some rows) to where the result has them, `shift` further along axis k. */
+static void nest(np_lower *l, const np_node *x, const np_spot *to, int k, const np_dim *shift,
+                 const np_rows *rows)
 {
     const np_ix *at[NP_RANK], *where[NP_RANK];
     np_node *loop[NP_MAXLOOPS];
     int rank = x->type->rank, leaf[NP_MAXLOOPS], nloops = 0, var[NP_RANK];
     np_loops_begin_item(l);
-    for (int i = 0; i < rank; i++) var[i] = np_loops_var(l, x->type->dim[i]);
+    for (int i = 0; i < rank; i++) var[i] = np_loops_axis(l, rows, i, x->type->dim[i]);
     for (bool more = rank > 0; more;) { /* loops that need no divisions */
-        for (int i = 0; i < rank; i++) at[i] = np_loops_ix(l, var[i]);
+        for (int i = 0; i < rank; i++) at[i] = np_loops_axis_ix(l, rows, i, var[i]);
         np_loops_stride(l, x, at, var[0]);
         more = false;
         for (int i = 0; i < rank; i++) more |= np_loops_split(l, var[i]);
@@ -65,23 +66,33 @@ static void nest(np_lower *l, const np_node *x, const np_spot *to, int k, const 
     }
 }
 
-void np_loops_item(np_lower *l, const np_node *root, const np_spot *to)
+void np_loops_past(np_lower *l, const np_node *root, const np_spot *to)
+{
+    if (root->op != NP_APPEND || root->nargs < 2) return;
+    const np_spot *past = np_loops_find(l, root->arg[1]);
+    l->b->loc = root->loc;
+    if (!(past && past->buf == to->buf)) nest(l, root->arg[1], to, (int)root->attr[0]->k, NULL, NULL);
+}
+void np_loops_item_rows(np_lower *l, const np_node *root, const np_spot *to, const np_rows *rows)
 {
     int k = root->attr[0] ? (int)root->attr[0]->k : 0;
     l->b->loc = root->loc;
     if (root->op == NP_APPEND) {
-        const np_spot *past = root->nargs > 1 ? np_loops_find(l, root->arg[1]) : NULL;
-        if (root->nargs > 1 && !(past && past->buf == to->buf)) nest(l, root->arg[1], to, k, NULL);
-        nest(l, root->arg[0], to, k, root->attr[1]);
+        nest(l, root->arg[0], to, k, root->attr[1], rows);
         return;
     }
-    if (root->op != NP_CONCAT) {
-        if (!np_loops_tile(l, root, to)) nest(l, root, to, 0, NULL);
+    if (root->op != NP_CONCAT || np_loops_cuts(rows, k)) {
+        if (!np_loops_tile(l, root, to, rows)) nest(l, root, to, 0, NULL, rows);
         return;
     }
     const np_dim *shift = np_dim_const(l->cx, 0);
     for (int i = 0; i < root->nargs; i++) {
-        nest(l, root->arg[i], to, k, shift);
+        nest(l, root->arg[i], to, k, shift, rows);
         shift = np_dim_add(l->cx, shift, root->arg[i]->type->dim[k]);
     }
+}
+void np_loops_item(np_lower *l, const np_node *root, const np_spot *to)
+{
+    np_loops_past(l, root, to);
+    np_loops_item_rows(l, root, to, NULL);
 }

@@ -31,6 +31,7 @@ int np_loops_spot_at(np_lower *l, const np_spot *s, const np_ix *const *at, cons
         out[j] = index_of(l, s, j, at);
         bool block = out[j]->kind == NP_IX_PAIR && np_dim_is(out[j]->d, 1) && out[j]->hi->kind == NP_IX_NODE;
         if (s->tile && block) out[j] = out[j]->lo;
+        if (s->rows && s->cut == j) out[j] = np_loops_in_block(l, s->rows, out[j]);
     }
     return n;
 }

@@ -21,6 +21,7 @@ typedef struct tile {
     np_lower *l;
     const np_node *root;
     const np_spot *to;
+    const np_rows *some; /* rows; NULL: all */
     int rank, nsums;
     np_sum sum[SUMS];
     const np_ix *at[NP_RANK]; /* of the running row */
@@ -94,7 +95,7 @@ static bool all_wide(const tile *t)
 static bool choose_across(tile *t)
 {
     const np_type *type = t->root->type;
-    if (t->rank == 0) return false;
+    if (t->rank == 0 || np_loops_cuts(t->some, t->rank - 1)) return false;
     int var[NP_RANK], from = t->l->nvars;
     for (int k = 0; k < t->rank; k++)
         var[k] = np_loops_var(t->l, type->dim[k]), t->at[k] = np_loops_ix(t->l, var[k]);
@@ -309,10 +310,16 @@ static void row_steps(tile *t, int axis, const np_dim *from, const np_dim *to, i
     l->var[v].from = from;
     l->var[v].step = np_dim_const(l->cx, rows);
     np_node *loop = np_loops_open(l, v);
-    t->at[axis] = np_loops_ix(l, v);
+    t->at[axis] = np_loops_axis_ix(l, t->some, axis, v);
     t->rows[axis] = rows;
     row_loops(t, axis + 1);
     np_loops_close(l, loop);
+}
+/* Where whole steps of n from `from` on end. */
+static const np_dim *in_steps(np_lower *l, const np_dim *from, const np_dim *to, int64_t n)
+{
+    const np_dim *steps = np_dim_floor(l->cx, np_dim_sub(l->cx, to, from), n);
+    return np_dim_add(l->cx, from, np_dim_mul(l->cx, steps, np_dim_const(l->cx, n)));
 }
 static void row_loops(tile *t, int axis)
 {
@@ -324,20 +331,22 @@ static void row_loops(tile *t, int axis)
         block(t);
         return;
     }
-    const np_dim *d = t->root->type->dim[axis], *zero = np_dim_const(l->cx, 0);
-    if (np_dim_int(d, &n) && n == rows) { /* held whole */
+    const np_dim *d = t->root->type->dim[axis], *first = np_dim_const(l->cx, 0);
+    bool some = np_loops_cuts(t->some, axis);
+    if (some) d = t->some->end;
+    if (some && t->some->from) first = t->some->from;
+    if (!some && np_dim_int(d, &n) && n == rows) { /* held whole */
         t->at[axis] = NULL;
         if (rows == 1) t->at[axis] = np_loops_ix_node(l, np_loops_int(l, 0), 0);
         row_loops(t, axis + 1);
         return;
     }
-    const np_dim *whole = np_dim_mul(l->cx, np_dim_floor(l->cx, d, rows), np_dim_const(l->cx, rows));
-    row_steps(t, axis, zero, whole, rows);
+    const np_dim *whole = in_steps(l, first, d, rows);
+    row_steps(t, axis, first, whole, rows);
     for (int64_t left = rows; whole != d && left > 1;) { /* those that are left over: at once if they can be counted */
         int64_t least = left > 2 ? 2 : 1, done;
         left = np_dim_int(d, &n) && np_dim_int(whole, &done) ? n - done : least;
-        const np_dim *end = np_dim_mul(l->cx, np_dim_floor(l->cx, d, left), np_dim_const(l->cx, left));
-        if (np_dim_int(d, &n)) end = d;
+        const np_dim *end = np_dim_int(d, &n) ? d : in_steps(l, first, d, left);
         row_steps(t, axis, whole, end, left);
         whole = end;
     }
@@ -349,16 +358,17 @@ static void choose_rows(tile *t)
     int64_t room = (int64_t)t->l->k->lanes * t->l->k->rows / t->lanes, n;
     if (room > ROWS) room = ROWS;
     for (int k = t->rank - 2; k >= 0; k--) {
+        const np_dim *d = np_loops_cuts(t->some, k) ? t->some->end : t->root->type->dim[k];
         t->rows[k] = 1;
         if (room <= 1) continue;
-        if (np_dim_int(t->root->type->dim[k], &n) && n <= room) {
+        if (np_dim_int(d, &n) && n <= room) {
             t->rows[k] = n;
             room /= n ? n : 1;
             if (n == 0) t->rows[k] = 1;
             continue;
         }
         int64_t most = room < t->l->k->rows ? room : t->l->k->rows;
-        if (np_dim_int(t->root->type->dim[k], &n)) most = (n + (n + most - 1) / most - 1) / ((n + most - 1) / most); /* alike */
+        if (np_dim_int(d, &n)) most = (n + (n + most - 1) / most - 1) / ((n + most - 1) / most); /* alike */
         t->rows[k] = most;
         room = 1;
     }
@@ -425,10 +435,10 @@ static void across(tile *t)
     np_node *loop[NP_RANK]; /* one by one */
     int from = l->nvars;
     for (int k = 0; k < t->rank; k++) {
-        int one = np_loops_var(l, t->root->type->dim[k]);
+        int one = np_loops_axis(l, t->some, k, t->root->type->dim[k]);
         if (k == t->rank - 1) l->var[one].from = end;
         loop[k] = np_loops_open(l, one);
-        t->at[k] = np_loops_ix(l, one);
+        t->at[k] = np_loops_axis_ix(l, t->some, k, one);
     }
     np_loops_put(l, t->to, np_loops_value(l, t->root, t->at), t->at);
     for (int k = t->rank - 1; k >= 0; k--) np_loops_close(l, loop[k]);
@@ -512,9 +522,9 @@ static void along(tile *t)
     np_node *loop[NP_RANK];
     np_done done[SUMS];
     for (int k = 0; k < t->rank; k++) {
-        int v = np_loops_var(l, t->root->type->dim[k]);
+        int v = np_loops_axis(l, t->some, k, t->root->type->dim[k]);
         loop[k] = np_loops_open(l, v);
-        t->at[k] = np_loops_ix(l, v);
+        t->at[k] = np_loops_axis_ix(l, t->some, k, v);
     }
     for (int i = 0; i < t->nsums; i++) {
         np_sum s = {.x = t->sum[i].x};
@@ -526,9 +536,9 @@ static void along(tile *t)
     for (int k = t->rank - 1; k >= 0; k--) np_loops_close(l, loop[k]);
 }
 
-bool np_loops_tile(np_lower *l, const np_node *root, const np_spot *to)
+bool np_loops_tile(np_lower *l, const np_node *root, const np_spot *to, const np_rows *rows)
 {
-    tile t = {.l = l, .root = root, .to = to, .rank = root->type->rank};
+    tile t = {.l = l, .root = root, .to = to, .some = rows, .rank = root->type->rank};
     bool *seen = np_arena_array(&l->mem, l->old->nnodes + 1, sizeof *seen);
     find(&t, root, seen);
     if (t.nsums == 0) return false;
