@@ -138,13 +138,13 @@ static bool join_levels(np_reader *r, np_form *f, const np_node *n)
     const np_dim *before = np_dim_const(cx, 0);
     for (int i = 0; i < n->nargs; i++) {
         const np_dim *size = n->arg[i]->type->dim[k];
-        np_form part = {.level = np_affine_level_letter(r, size)}, *g = &part;
+        np_form part, *g = &part;
+        char at[NP_RANK + 1], level = np_affine_level_letter(r, size);
         const np_dim *after = np_dim_sub(cx, np_dim_sub(cx, n->type->dim[k], before), size);
         if (r->a->no) return false;
-        memcpy(part.at, f->at, sizeof part.at);
-        part.at[k] = part.level;
-        for (int j = 0; j < NP_STATES; j++) part.s[j] = np_label_none;
-        for (int j = 0; j < NP_WRITES; j++) part.w[j] = np_label_none;
+        memcpy(at, f->at, sizeof at);
+        at[k] = level;
+        np_affine_no_form(&part, at, level);
         if (np_affine_state_like(r, n->arg[i])) {
             g = np_affine_form(r, n->arg[i]);
             if (!g) return false;

@@ -101,12 +101,27 @@ np_lab np_affine_peel(np_reader *r, const np_node *n, const char *at)
 }
 
 /* ---- forms */
+void np_affine_no_form(np_form *f, const char *at, char level)
+{
+    *f = (np_form){.level = level};
+    memcpy(f->at, at, strlen(at) + 1);
+    for (int i = 0; i < NP_STATES; i++) f->s[i] = np_label_none;
+    for (int i = 0; i < NP_WRITES; i++) f->w[i] = np_label_none;
+}
 np_form *np_affine_new_form(np_reader *r, const np_node *n)
 {
     np_form *f = np_arena_alloc(&r->l->b->fn->mem, sizeof *f);
-    for (int i = 0; i < NP_STATES; i++) f->s[i] = np_label_none;
-    for (int i = 0; i < NP_WRITES; i++) f->w[i] = np_label_none;
+    np_affine_no_form(f, "", 0);
     return r->a->form[n->id] = f;
+}
+/* f += how * (x where c, else y). A coefficient that is not taken may be anything. */
+static void choose_form(np_reader *r, np_form *f, np_lab how, np_lab c, const np_form *x, const np_form *y)
+{
+    np_label *l = r->l;
+    for (int i = 0; i < NP_STATES; i++)
+        f->s[i] = np_label_add(l, f->s[i], np_label_mul(l, how, np_label_select(l, c, x->s[i], y->s[i])));
+    for (int i = 0; i < NP_WRITES; i++)
+        f->w[i] = np_label_add(l, f->w[i], np_label_mul(l, how, np_label_select(l, c, x->w[i], y->w[i])));
 }
 static np_write *write_of(np_reader *r, const np_node *y, const char *at, np_lab by)
 {
@@ -161,12 +176,14 @@ static void add_write(np_reader *r, np_form *f, const np_node *y, const char *at
         if (y->op == NP_DIV && g.n) g = np_label_op(l, NP_RECIP, 1, &g);
         add_write(r, f, y->arg[sum], at, how, np_label_mul(l, by, g));
     } else if (y->op == NP_SELECT && f->level && np_affine_free(r, y->arg[0])) {
+        np_form part[2];
+        np_lab c = np_affine_peel(r, y->arg[0], at);
         r->a->chosen = true;
-        np_lab c = np_affine_as_number(r, np_affine_peel(r, y->arg[0], at));
-        if (r->a->no) return;
-        add_write(r, f, y->arg[1], at, np_label_mul(l, how, c), by);
-        c = np_label_add(l, np_label_one, np_label_neg(l, c));
-        add_write(r, f, y->arg[2], at, np_label_mul(l, how, c), by);
+        for (int o = 0; o < 2 && !r->a->no; o++) {
+            np_affine_no_form(&part[o], at, f->level);
+            add_write(r, &part[o], y->arg[1 + o], at, np_label_one, by);
+        }
+        if (!r->a->no) choose_form(r, f, how, c, &part[0], &part[1]);
     } else {
         char to[NP_RANK + 1];
         bool own = f->level && np_affine_level_own(r, y, at, f->level);
@@ -252,12 +269,18 @@ static np_form *make_form(np_reader *r, const np_node *n)
         return f;
     }
     case NP_SELECT: {
+        np_form part[2];
         a->chosen = a->among = true;
         if (!np_affine_free(r, n->arg[0]))
             return np_affine_refuse(r, n, "chooses by what depends on the state");
-        np_lab c = np_affine_as_number(r, np_affine_peel(r, n->arg[0], x->at));
-        if (r->a->no || !add_value(r, f, n->arg[1], c)) return NULL;
-        return add_value(r, f, n->arg[2], np_label_add(r->l, one, np_label_neg(r->l, c))) ? f : NULL;
+        np_lab c = np_affine_peel(r, n->arg[0], x->at);
+        for (int o = 0; o < 2 && !a->no; o++) {
+            np_affine_no_form(&part[o], f->at, f->level);
+            add_value(r, &part[o], n->arg[1 + o], one);
+        }
+        if (a->no) return NULL;
+        choose_form(r, f, one, c, &part[0], &part[1]);
+        return f;
     }
     case NP_EXPAND: {
         int k = (int)n->attr[0]->k;

@@ -30,6 +30,7 @@ np_lab np_affine_peel(np_reader *r, const np_node *n, const char *at);
 np_lab np_affine_as_number(np_reader *r, np_lab c);          /* a condition as 1 or 0 */
 np_form *np_affine_form(np_reader *r, const np_node *n);     /* NULL after np_affine_refuse */
 np_form *np_affine_new_form(np_reader *r, const np_node *n); /* of nothing */
+void np_affine_no_form(np_form *f, const char *at, char level); /* f = nothing */
 /* f += how * y, y not state-like. */
 void np_affine_add_write(np_reader *r, np_form *f, const np_node *y, const char *at, np_lab how);
 

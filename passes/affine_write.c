@@ -107,10 +107,21 @@ static bool affine_value(np_reader *r, np_write *w, const np_node *x, const char
     case NP_SELECT: {
         if (!np_affine_free(r, x->arg[0]))
             return np_affine_refuse(r, x, "chooses by what was read and writes the result"), false;
-        np_lab c = np_affine_as_number(r, np_affine_peel(r, x->arg[0], at));
-        np_lab rest = np_label_add(r->l, np_label_one, np_label_neg(r->l, c));
-        return !a->no && affine_value(r, w, x->arg[1], at, np_label_mul(r->l, how, c)) &&
-               affine_value(r, w, x->arg[2], at, np_label_mul(r->l, how, rest));
+        np_write arm[2];
+        np_lab c = np_affine_peel(r, x->arg[0], at);
+        for (int o = 0; o < 2; o++) {
+            arm[o] = (np_write){.b = np_label_none};
+            for (int e = 0; e < NP_READS; e++) arm[o].c[e] = np_label_none;
+            if (a->no || !affine_value(r, &arm[o], x->arg[1 + o], at, np_label_one)) return false;
+            w->reads |= arm[o].reads;
+        }
+        np_lab b = np_label_select(r->l, c, arm[0].b, arm[1].b);
+        w->b = np_label_add(r->l, w->b, np_label_mul(r->l, how, b));
+        for (int e = 0; e < NP_READS; e++) {
+            np_lab by = np_label_select(r->l, c, arm[0].c[e], arm[1].c[e]);
+            w->c[e] = np_label_add(r->l, w->c[e], np_label_mul(r->l, how, by));
+        }
+        return true;
     }
     case NP_EXPAND:
         np_label_without(to, at, (int)x->attr[0]->k);

@@ -87,11 +87,15 @@ np_lab np_chunk_weighed(np_chunked *m, np_lab scores, np_lab values, const np_la
 np_lab np_chunk_through(np_chunked *m, np_lab x, char from, np_lab y)
 {
     char out[NP_LETTERS] = "", over[] = {NP_LEVEL_OVER, 0};
-    if (!m->a->level) return np_label_mul(m->l, x, y);
-    x = np_label_rename(x, from, NP_LEVEL_OVER);
-    y = np_label_rename(y, m->a->level, NP_LEVEL_OVER);
-    letters_of(out, x, y, over);
-    return np_chunk_dot(m, x, y, over, out);
+    if (m->a->level) {
+        x = np_label_rename(x, from, NP_LEVEL_OVER);
+        y = np_label_rename(y, m->a->level, NP_LEVEL_OVER);
+        letters_of(out, x, y, over);
+        if (!m->a->among) return np_chunk_dot(m, x, y, over, out);
+    }
+    y = np_label_mul(m->l, x, y);
+    if (m->a->among) y = np_chunk_taken(m, x, y);
+    return m->a->level ? np_chunk_dot(m, y, np_label_one, over, out) : y;
 }
 np_lab np_chunk_of(np_chunked *m, np_lab x, np_lab value)
 {
