@@ -20,6 +20,7 @@ typedef struct np_options {
     const char *out, *weights, *tokenizer, *in, *print_before, *print_after, *html;
     const char *emit, *via, *target, *backend; /* one of a list, or NULL */
     int64_t chunk, split;                      /* NP_UNSAID: not given */
+    int64_t abreast;                           /* chunks side by side; 0: not said */
     int64_t context, batch, repeat;            /* 0: not given */
     bool time, eval, rounded, help;
     np_settings set;
@@ -51,6 +52,7 @@ typedef struct np_job {
     np_str vocab_path;
     const np_target *target;
     int chunk;  /* what passes are told: --chunk, or what the command sets; 0 automatic */
+    int abreast; /* chunks side by side, as --chunk says or the command sets; 0 automatic */
     int nplain; /* entries at TENSOR, for the interpreter */
     np_fn *plain[4];
     np_fn *form[4]; /* the same after np_job_form; else NULL */

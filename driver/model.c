@@ -157,6 +157,7 @@ np_status np_job_find(np_job *j)
 {
     np_cx *cx = j->cx;
     j->chunk = j->o->chunk > 0 ? (int)j->o->chunk : 0;
+    j->abreast = (int)j->o->abreast;
     if (find_path(j)) return NP_FAIL;
     if (j->o->weights) {
         j->checkpoint = np_checkpoint_open(cx, j->o->weights);

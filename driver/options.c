@@ -3,11 +3,12 @@
  * it understands. Values are checked here, so that commands see only good ones. */
 #include "driver.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum { FLAG, TEXT, COUNT, CHOICE, SETTING, PASS } kind;
+typedef enum { FLAG, TEXT, COUNT, CHOICE, SETTING, PASS, CHUNK } kind;
 typedef struct option {
     const char *name;
     char letter;
@@ -37,8 +38,10 @@ static const option options[] = {
     {"context", 0, COUNT, "N", AT(context), 1, INT32_MAX,
      "positions in all, where the model remembers every one of them"},
     {"batch", 0, COUNT, "N", AT(batch), 1, 1 << 20, "sequences at once: the size of the model's axis B"},
-    {"chunk", 0, COUNT, "N", AT(chunk), 0, 1 << 20,
-     "steps of a scan that are computed as one block: 0 automatic, 1 step by step"},
+    {"chunk", 0, CHUNK, "N|NxM", AT(chunk), 0, 1 << 20,
+     "steps of a scan that are computed as one block: 0 automatic, 1 step by step; 64x8: blocks of 64, 8 of "
+     "them "
+     "side by side"},
     {"emit", 'e', CHOICE, "bin|lib|so|c|obj|asm|graph", AT(emit), 0, 0,
      "a program (this is what comes of itself); a library (FILE.a and FILE.h); a shared object; C; an "
      "object; assembly; the "
@@ -122,6 +125,19 @@ static np_status keep_count(const np_command *c, const option *o, const char *v,
     return NP_OK;
 }
 
+/* N, or NxM: chunks of N steps, M of them side by side. */
+static np_status keep_chunk(const np_command *c, const option *o, const char *v, np_options *out)
+{
+    char first[32];
+    const char *x = strchr(v, 'x');
+    if (!x || !isdigit((unsigned char)*v) || !isdigit((unsigned char)x[1])) return keep_count(c, o, v, out);
+    snprintf(first, sizeof first, "%.*s", (int)(x - v), v);
+    const option steps = {o->name, 0, COUNT, o->takes, AT(chunk), 2, o->most, NULL};
+    const option side = {o->name, 0, COUNT, o->takes, AT(abreast), 1, o->most, NULL};
+    if (keep_count(c, &steps, first, out)) return NP_FAIL;
+    return keep_count(c, &side, x + 1, out);
+}
+
 static np_status check_pass(const np_command *c, const option *o, const char *v)
 {
     np_text all = {0};
@@ -138,6 +154,7 @@ static np_status keep(np_cx *cx, const np_command *c, const option *o, const cha
     switch (o->kind) {
     case FLAG: *(bool *)((char *)out + o->at) = true; return NP_OK;
     case COUNT: return keep_count(c, o, v, out);
+    case CHUNK: return keep_chunk(c, o, v, out);
     case SETTING: return np_settings_parse(cx, &out->set, v);
     case CHOICE:
         if (!listed(o->takes, v, strlen(v), '|') || !*v) {

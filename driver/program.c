@@ -128,7 +128,7 @@ static np_status knobs(np_job *j, np_knobs *k)
 {
     j->target = np_target_find(j->cx, j->o->target ? j->o->target : "generic");
     if (!j->target || bound(j)) return NP_FAIL;
-    *k = (np_knobs){.lanes = j->target->lanes, .rows = j->target->rows, .chunk = chunk(j)};
+    *k = (np_knobs){.lanes = j->target->lanes, .rows = j->target->rows, .chunk = chunk(j), .abreast = j->abreast};
     return NP_OK;
 }
 

@@ -321,11 +321,12 @@ static void prove_form(proof *p, const char *name)
 }
 
 /* ---- forms */
-static void prove_chunk(proof *p, const char *name, int chunk, bool compiled, bool quick)
+static void prove_chunk(proof *p, const char *name, int chunk, int abreast, bool compiled, bool quick)
 {
     char prefix[64];
     np_subject *s = p->s;
     s->job.chunk = chunk;
+    s->job.abreast = abreast;
     snprintf(prefix, sizeof prefix, "%s%s", name, *name ? ": " : "");
     p->compiled = false;
     p->sketch = p->large && !compiled;
@@ -342,22 +343,26 @@ static void prove_chunk(proof *p, const char *name, int chunk, bool compiled, bo
 static void prove_forms(proof *p)
 {
     static const struct {
-        int chunk;
+        int chunk, abreast;
         bool compiled;
-    } forms[] = {{1, true}, {3, false}, {16, true}, {STEPS, false}};
-    int64_t asked = p->s->c->o->chunk;
-    char name[32];
+    } forms[] = {{1, 1, true}, {3, 1, false}, {16, 1, true}, {STEPS, 1, false}, {5, 3, false}};
+    int asked = p->s->c->o->chunk > 0 ? (int)p->s->c->o->chunk : 0, abreast = (int)p->s->c->o->abreast;
+    char name[32], side[16] = "";
     if (!np_job_scans(&p->s->job)) {
-        prove_chunk(p, "", 0, true, false);
+        prove_chunk(p, "", 0, 0, true, false);
         return;
     }
     for (size_t i = 0; i < NP_LEN(forms); i++) {
         if (asked > 0 && forms[i].chunk != 1) continue;
-        snprintf(name, sizeof name, forms[i].chunk == 1 ? "step by step" : "chunk %d", forms[i].chunk);
-        prove_chunk(p, name, forms[i].chunk, forms[i].compiled, true);
+        const char *text = forms[i].chunk == 1    ? "step by step"
+                           : forms[i].abreast > 1 ? "chunk %dx%d"
+                                                  : "chunk %d";
+        snprintf(name, sizeof name, text, forms[i].chunk, forms[i].abreast);
+        prove_chunk(p, name, forms[i].chunk, forms[i].abreast, forms[i].compiled, true);
     }
-    snprintf(name, sizeof name, asked > 0 ? "chunk %d" : "automatic", (int)asked);
-    prove_chunk(p, name, asked > 0 ? (int)asked : 0, true, false);
+    if (abreast) snprintf(side, sizeof side, "x%d", abreast);
+    snprintf(name, sizeof name, asked > 0 ? "chunk %d%s" : "automatic", asked, side);
+    prove_chunk(p, name, asked, abreast, true, false);
 }
 
 /* ---- */

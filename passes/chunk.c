@@ -18,7 +18,7 @@
 
 #include <string.h>
 
-enum { MAXSTATES = 32, MAXPARTS = 32, PENDING = 16 };
+enum { MAXSTATES = 32, MAXPARTS = 32, PENDING = 16, MAXSPLIT = 256 };
 
 typedef struct done { /* a scan that was rewritten, and its results */
     const np_node *scan;
@@ -29,6 +29,8 @@ typedef struct chunker {
     const np_knobs *k;
     np_arena mem;
     done *list;
+    np_node *split[MAXSPLIT]; /* scans over chunks that lie side by side */
+    int nsplit;
 } chunker;
 typedef struct work { /* one scan */
     chunker *c;
@@ -40,7 +42,7 @@ typedef struct work { /* one scan */
     np_blocked pending[PENDING];
     uint32_t pending_states, pending_steps, finished;
     int npending, nblocked;
-    int64_t size; /* of the chunks of what is pending */
+    int64_t size, abreast; /* of the chunks of what is pending; how many lie side by side */
     bool ok;
 } work;
 
@@ -133,11 +135,17 @@ static double chunk_work(const np_affine *a, double c)
     double mixing = a->level ? k * v * levels * levels / c + levels * levels * levels : 0;
     return k * v * (a->nreads + a->nwrites) * a->nstates * levels + c * (pairs * (k + v) + table) + mixing;
 }
-static bool fits(const np_affine *a)
+static bool fits(const np_affine *a, size_t more)
 {
-    bool good = strlen(a->axes) + 2 <= NP_RANK;
-    for (int e = 0; e < a->nreads; e++) good &= strlen(a->read[e].axes) + 2 <= NP_RANK;
+    bool good = strlen(a->axes) + more <= NP_RANK;
+    for (int e = 0; e < a->nreads; e++) good &= strlen(a->read[e].axes) + more <= NP_RANK;
     return good;
+}
+static bool writes_reads(const np_affine *a)
+{
+    bool any = false;
+    for (int f = 0; f < a->nwrites; f++) any |= a->write[f].reads;
+    return any;
 }
 /* What a multiply-add costs in blocks, relative to one of the step form, measured on a core with 512-bit registers, heads of
  * 64 x 64 and 128 x 128 (docs/bench.md): the step form goes over a tile of the state that stays in the first-level cache, also
@@ -147,30 +155,57 @@ static double chunk_cost(const np_affine *a, double c)
 {
     return chunk_work(a, c) * (a->decay == NP_DECAY_VALUE ? 4 : 1.35);
 }
-/* The chunk for this recurrence; 1: step by step, and why. */
-static int64_t choose(const work *w, const np_affine *a, bool conv, const char **why)
+typedef struct
+    choice { /* what is made of a recurrence: c steps a chunk (1: step by step, and why), so many side by side */
+    int64_t c, side;
+    bool conv, each;
+    const char *why;
+} choice;
+/* How many chunks of c steps lie side by side. What is kept for each of them is memory: that many and no more, whatever T is.
+ * One core that computes them one after the other gains nothing, so they are asked for. */
+static int64_t abreast(const work *w, const np_affine *a, int64_t c)
 {
-    int64_t lo, hi, c = w->c->k->chunk;
+    int64_t lo, hi, n = w->c->k->abreast;
     np_dim_range(w->lift.n, &lo, &hi);
-    *why = "";
-    if (conv) {
-        int64_t most = hi < 1 ? 1 : hi;
-        if (c == 0) return *why = "a convolution would not pay", 1;
-        return c < most ? c : most;
+    bool can = c > 1 && n > 1 && fits(a, 4) &&
+               !((a->decay == NP_DECAY_VALUE || a->level) && writes_reads(a)) &&
+               w->c->nsplit + w->nparts < MAXSPLIT;
+    int64_t most = (hi + c - 1) / c;
+    return !can || most < 2 ? 1 : n < most ? n : most;
+}
+/* Is it written step by step in every chunk? */
+static bool by_steps(const work *w, const np_affine *a)
+{
+    return (a->each || !a->key[0] || a->decay == NP_DECAY_VALUE) && !writes_reads(a) &&
+           abreast(w, a, w->c->k->chunk) > 1;
+}
+/* How many steps a chunk has; 1 and why if none pays. */
+static int64_t chunk_of(const work *w, const np_affine *a, const choice *k, const char **why)
+{
+    int64_t c = w->c->k->chunk;
+    double best = step_work(a);
+    if (c == 0 && k->conv) return *why = "a convolution would not pay", 1;
+    if (!k->conv && !k->each) {
+        if (a->each) return *why = a->each, 1;
+        if (!a->key[0]) return *why = "element by element: there are no scores to block", 1;
+        if (!fits(a, 2)) return *why = "it has too many axes", 1;
     }
-    if (a->each) return *why = a->each, 1;
-    if (!a->key[0]) return *why = "element by element: there are no scores to block", 1;
-    if (!fits(a)) return *why = "it has too many axes", 1;
-    if (c == 0) {
-        double best = step_work(a);
-        c = 1;
-        for (int64_t n = 16; n <= 64; n *= 2) {
-            double cost = chunk_cost(a, (double)n);
-            if (cost < best) best = cost, c = n;
-        }
-        if (c == 1) return *why = "blocks would not pay for a state of this size", 1;
-    }
-    return c < hi ? c : hi;
+    if (c > 0) return c;
+    c = 1;
+    for (int64_t n = 16; n <= 64; n *= 2)
+        if (chunk_cost(a, (double)n) < best) best = chunk_cost(a, (double)n), c = n;
+    *why = c == 1 ? "blocks would not pay for a state of this size" : "";
+    return c;
+}
+static void choose(const work *w, np_affine *a, choice *k)
+{
+    int64_t lo, hi;
+    np_dim_range(w->lift.n, &lo, &hi);
+    k->conv = w->c->k->chunk != 1 && np_conv_take(a);
+    k->each = !k->conv && by_steps(w, a);
+    k->c = chunk_of(w, a, k, &k->why);
+    if (k->c > hi) k->c = hi < 1 ? 1 : hi;
+    k->side = abreast(w, a, k->c);
 }
 
 /* ---- notes */
@@ -181,12 +216,19 @@ static const char *decay_text(const np_affine *a)
         "a decay for each channel of the value", "states that are mixed by numbers for each head"};
     return a->level ? "levels of a state that are mixed by numbers for each head" : text[a->decay];
 }
-/* What was read in the body and what is made of it: c steps a chunk, or step by step (1) and why. */
-static void note_events(const work *w, const np_affine *a, int64_t c, const char *why)
+static np_str form_text(np_cx *cx, const choice *k, const char *what)
+{
+    if (k->c == 1) return np_str_fmt(cx, "step form (chunk 1): %s; chunks of 32 would take", k->why);
+    np_str side = k->side > 1 ? np_str_fmt(cx, ", %d side by side", (int)k->side) : "";
+    return np_str_fmt(cx, "%sin chunks of %d steps%s, with", what, (int)k->c, side);
+}
+/* What was read in the body and what is made of it. */
+static void note_events(const work *w, const np_affine *a, const choice *k)
 {
     np_cx *cx = w->lift.rw->b->cx;
     int solved = 0;
-    int64_t tried = c == 1 ? 32 : c;
+    int64_t lo, hi, tried = k->c == 1 ? 32 : k->c;
+    np_dim_range(w->lift.n, &lo, &hi);
     for (int f = 0; f < a->nwrites; f++) solved += a->write[f].reads;
     np_str after = solved ? np_str_fmt(cx, ", %d of them after reads of the same step", solved) : "";
     np_guard g = np_guard_of(a->mix[0][0], tried);
@@ -195,29 +237,19 @@ static void note_events(const work *w, const np_affine *a, int64_t c, const char
                                                                : "; exact products";
     np_str guard =
         np_str_fmt(cx, "guard: %s%s", a->nstates > 1 || a->level ? "none" : np_guard_text(cx, g), how);
-    np_str form = c == 1 ? np_str_fmt(cx, "step form (chunk 1): %s; chunks of %d would take", why, (int)tried)
-                         : np_str_fmt(cx, "in chunks of %d steps, with", (int)c);
+    np_str decay = k->conv   ? "the same coefficients in every step"
+                   : k->each ? (a->each ? a->each : "element by element")
+                             : np_str_fmt(cx, "%s (%s)", decay_text(a), guard);
+    const char *what = k->conv ? "a convolution " : k->each ? "step by step from nothing " : "";
+    double cost = k->conv   ? np_conv_work(a, (double)tried, (double)hi)
+                  : k->each ? 2 * step_work(a)
+                            : chunk_work(a, (double)tried);
     np_note(cx, w->lift.scan->loc,
-            "scan over %s in @%s, state %s: %d read%s, %d write%s%s, %s (%s); %s %.2g times the "
-            "multiply-adds of the step form",
+            "scan over %s in @%s, state %s: %d read%s, %d write%s%s, %s; %s %.2g times the multiply-adds of "
+            "the step form",
             np_dim_str(cx, w->lift.n), w->lift.rw->b->fn->name, a->state[0]->name ? a->state[0]->name : "",
-            a->nreads, a->nreads == 1 ? "" : "s", a->nwrites, a->nwrites == 1 ? "" : "s", after,
-            decay_text(a), guard, form, chunk_work(a, (double)tried) / step_work(a));
-}
-static void note_conv(const work *w, const np_affine *a, int64_t c, const char *why)
-{
-    np_cx *cx = w->lift.rw->b->cx;
-    int64_t lo, hi, tried = c == 1 ? 32 : c;
-    np_dim_range(w->lift.n, &lo, &hi);
-    np_str form = c == 1 ? np_str_fmt(cx, "step form (chunk 1): %s; chunks of %d would take", why, (int)tried)
-                         : np_str_fmt(cx, "a convolution in chunks of %d steps, with", (int)c);
-    np_note(cx, w->lift.scan->loc,
-            "scan over %s in @%s, state %s: %d read%s, %d write%s, the same coefficients in every step: %s "
-            "%.2g times "
-            "the multiply-adds of the step form",
-            np_dim_str(cx, w->lift.n), w->lift.rw->b->fn->name, a->state[0]->name ? a->state[0]->name : "",
-            a->nreads, a->nreads == 1 ? "" : "s", a->nwrites, a->nwrites == 1 ? "" : "s", form,
-            np_conv_work(a, (double)tried, (double)hi) / step_work(a));
+            a->nreads, a->nreads == 1 ? "" : "s", a->nwrites, a->nwrites == 1 ? "" : "s", after, decay,
+            form_text(cx, k, what), cost / step_work(a));
 }
 static void note_step(const work *w, const np_node *state, const np_node *where, const char *why)
 {
@@ -237,9 +269,11 @@ static void flush(work *w)
         const np_node *scan = w->lift.scan;
         np_cx *cx = w->lift.rw->b->cx;
         np_frames s = {.b = w->lift.rw->b, .T = w->lift.n, .c = w->size, .back = np_dim_is(scan->attr[2], 1)};
-        s.chunks = np_dim_ceil(cx, w->lift.n, w->size);
+        s.abreast = w->abreast;
+        s.chunks = np_dim_ceil(cx, w->lift.n, w->size * w->abreast);
         s.b->loc = scan->loc;
-        np_chunk_block(&s, w->pending, w->npending);
+        np_node *chunks = np_chunk_block(&s, w->pending, w->npending);
+        if (w->abreast > 1) w->c->split[w->c->nsplit++] = chunks;
         for (int q = 0; q < w->npending; q++)
             for (int i = 0, k = 0; i < w->nstates; i++)
                 if (k < w->pending[q].a->nstates &&
@@ -256,11 +290,13 @@ static void flush(work *w)
     }
     w->pending_steps = 0;
 }
-static bool joins(const work *w, const np_affine *a, int64_t c)
+static bool joins(const work *w, const np_affine *a, const choice *k)
 {
     if (!w->npending) return true;
     const np_affine *first = w->pending[0].a;
-    if (w->npending == PENDING || c != w->size || strcmp(first->batch, a->batch) != 0) return false;
+    if (w->npending == PENDING || k->c != w->size || k->side != w->abreast ||
+        strcmp(first->batch, a->batch) != 0)
+        return false;
     for (const char *p = a->batch; *p; p++)
         if (a->l.dim[(int)*p] != first->l.dim[(int)*p]) return false;
     return true;
@@ -296,29 +332,26 @@ static void do_part(work *w, int q)
     if (w->needs[q] & (w->pending_states | w->pending_steps)) flush(w);
     if (!w->ok) return;
     np_affine *a = new_affine(w);
-    const char *why = NULL;
-    int64_t c = 1;
+    choice k = {.c = 1, .side = 1};
     bool affine = np_affine_read(a, scan, w->part[q], &w->dep, rw->live);
     if (!affine) affine = read_levels(w, &a, w->part[q]);
-    bool conv = affine && w->c->k->chunk != 1 && np_conv_take(a);
-    if (affine) c = choose(w, a, conv, &why);
-    if (conv)
-        note_conv(w, a, c, why);
-    else if (affine && a->key[0] && !a->each)
-        note_events(w, a, c, why);
+    if (affine) choose(w, a, &k);
+    if (affine && (k.conv || k.each || (a->key[0] && !a->each)))
+        note_events(w, a, &k);
     else
-        note_step(w, a->state[0], affine ? NULL : a->where, affine ? why : a->no);
-    if (c == 1) {
+        note_step(w, a->state[0], affine ? NULL : a->where, affine ? k.why : a->no);
+    if (k.c == 1) {
         if (w->npending && (w->needs[q] & w->pending_states)) flush(w);
         w->pending_steps |= w->part[q];
         return;
     }
-    if (!joins(w, a, c)) flush(w);
-    w->size = c;
+    if (!joins(w, a, &k)) flush(w);
+    w->size = k.c;
+    w->abreast = k.side;
     np_blocked *r = &w->pending[w->npending++];
-    *r = (np_blocked){.a = a, .conv = conv, .guard = np_guard_of(a->mix[0][0], c)};
-    for (int i = 0, k = 0; i < w->nstates; i++)
-        if (w->part[q] >> i & 1) r->start[k++] = np_rewrite_get(rw, scan->arg[w->seq + i]);
+    *r = (np_blocked){.a = a, .conv = k.conv, .each = k.each, .guard = np_guard_of(a->mix[0][0], k.c)};
+    for (int i = 0, n = 0; i < w->nstates; i++)
+        if (w->part[q] >> i & 1) r->start[n++] = np_rewrite_get(rw, scan->arg[w->seq + i]);
     w->pending_states |= w->part[q];
 }
 static bool results(work *w, np_node **result)
@@ -385,6 +418,11 @@ np_fn *np_chunk_run(const np_fn *f, const np_knobs *k)
     np_fn *ranks = k->chunk == 1 ? NULL : np_chunk_ranks(f);
     np_fn *now = np_rewrite(ranks ? ranks : f, rule, &c);
     np_fn_free(ranks);
+    if (c.nsplit) {
+        np_fn *split = np_chunk_abreast(now, c.split, c.nsplit);
+        np_fn_free(now);
+        now = split;
+    }
     np_arena_free(&c.mem);
     return now;
 }

@@ -7,12 +7,12 @@
 
 /* ---- chunk_frame.c: scans that are being written one inside the other, and how
  * a labelled tensor from outside is seen inside. */
-typedef enum { NP_FRAME_MAP, NP_FRAME_CHUNKS, NP_FRAME_STEPS } np_framekind;
+typedef enum { NP_FRAME_MAP, NP_FRAME_SEGMENTS, NP_FRAME_CHUNKS, NP_FRAME_STEPS } np_framekind;
 typedef struct np_frame {
     np_framekind kind;
     np_node *scan;
     np_block *outside;
-    char letter;  /* what it runs over; CHUNKS: t is cut */
+    char letter;  /* what it runs over; CHUNKS: t is cut; SEGMENTS: none */
     np_node *pos; /* CHUNKS: the steps of the running chunk, counted over all; NULL: every chunk is whole */
 } np_frame;
 enum { NP_FRAMES = NP_RANK + 4 };
@@ -22,8 +22,8 @@ typedef struct np_frames {
     np_frame frame[NP_FRAMES];
     int n;
     np_block *home;           /* where the scan stood */
-    const np_dim *T, *chunks; /* steps, and how many chunks of them */
-    int64_t c;                /* steps of a chunk */
+    const np_dim *T, *chunks; /* steps, and how many chunks of them; abreast > 1: how many segments */
+    int64_t c, abreast;       /* steps of a chunk; chunks of a segment, side by side */
     bool back, turned;
     struct np_seen *seen;
 } np_frames;
@@ -33,15 +33,23 @@ np_node *np_frame_close(np_frames *s, int nyields, np_node *const *yield);
 /* x inside of all that is open; with the steps of a chunk as the first axis, or (turned) as the last. */
 np_lab np_frame_see(np_frames *s, np_lab x, bool turned);
 bool np_frame_ragged(const np_frames *s); /* may the last chunk have fewer steps? */
+/* Where it may, in the body of the scan over chunks: is there such a step, and how many are there? t: the steps of a chunk. */
+void np_frame_last(np_frames *s, np_lab t, np_lab *valid, np_lab *count);
 
 /* ---- chunk_block.c: the blocked form of recurrences that do not need one another. */
 typedef struct np_blocked {
     np_affine *a;
     np_guard guard;
     bool conv;                                    /* as a convolution: chunk_conv.c */
+    bool each;                                    /* step by step in every chunk: chunk_each.c */
     np_node *start[NP_STATES], *final[NP_STATES]; /* of the new function */
 } np_blocked;
-void np_chunk_block(np_frames *s, np_blocked *r, int n);
+/* Returns the scan over chunks. */
+np_node *np_chunk_block(np_frames *s, np_blocked *r, int n);
+
+/* ---- chunk_abreast.c: f with each of these scans as three: for all indices at once what needs no state, one index after the
+ * other the states, for all at once what nothing later needs. */
+np_fn *np_chunk_abreast(const np_fn *f, np_node *const *scan, int n);
 
 /* ---- chunk_conv.c: can a be written as a convolution, and with which axes around it? Then they are its batch. */
 bool np_conv_take(np_affine *a);

@@ -71,38 +71,43 @@ static void starts(np_chunked *m)
     }
 }
 
-/* ---- values that depend on reads, and decays along the values: step after step */
+/* ---- values that depend on reads, and decays along the values: step after step.
+ * What is found has parts: part 0, and where chunks lie side by side, so that the state at the start is not known yet, for each
+ * state j what is to be multiplied with it, part 1 + j. */
 typedef struct solver {
     np_short k;
-    np_lab known[NP_READS], read[NP_READS], value[NP_WRITES];
-    bool has_read[NP_READS], has_value[NP_WRITES];
+    int nparts;
+    np_lab start[1 + NP_STATES][NP_READS]; /* what a read has of the chunk's start, for all steps */
+    np_lab known[1 + NP_STATES][NP_READS], read[1 + NP_STATES][NP_READS], value[1 + NP_STATES][NP_WRITES];
+    bool has_read[1 + NP_STATES][NP_READS], has_value[1 + NP_STATES][NP_WRITES];
+    np_lab late[1 + NP_STATES][NP_WRITES];
 } solver;
-static np_lab value_at(solver *t, int f);
-static np_lab read_at(solver *t, int e)
+static np_lab value_at(solver *t, int p, int f);
+static np_lab read_at(solver *t, int p, int e)
 {
     np_chunked *m = t->k.m;
-    if (t->has_read[e]) return t->read[e];
-    np_lab r = t->known[e];
+    if (t->has_read[p][e]) return t->read[p][e];
+    np_lab r = t->known[p][e];
     for (int f = 0; f < m->a->nwrites; f++)
         if (!m->same[e][f].zero) {
             np_lab same = np_short_at(&t->k, m->same[e][f]);
-            r = np_label_add(m->l, r, np_chunk_of(m, same, value_at(t, f)));
+            r = np_label_add(m->l, r, np_chunk_of(m, same, value_at(t, p, f)));
         }
     char out[NP_LETTERS];
     np_chunk_read_letters(m, e, false, out);
-    t->has_read[e] = true;
-    return t->read[e] = np_label_of(np_label_to(m->l, r, out), out);
+    t->has_read[p][e] = true;
+    return t->read[p][e] = p ? r : np_label_of(np_label_to(m->l, r, out), out);
 }
-static np_lab value_at(solver *t, int f)
+static np_lab value_at(solver *t, int p, int f)
 {
     np_chunked *m = t->k.m;
-    if (t->has_value[f]) return t->value[f];
-    np_lab v = np_short_at(&t->k, m->b[f]);
+    if (t->has_value[p][f]) return t->value[p][f];
+    np_lab v = p ? np_label_none : np_short_at(&t->k, m->b[f]);
     for (int e = 0; e < m->a->nreads; e++)
         if (!m->c[f][e].zero)
-            v = np_label_add(m->l, v, np_label_mul(m->l, np_short_at(&t->k, m->c[f][e]), read_at(t, e)));
-    t->has_value[f] = true;
-    return t->value[f] = v;
+            v = np_label_add(m->l, v, np_label_mul(m->l, np_short_at(&t->k, m->c[f][e]), read_at(t, p, e)));
+    t->has_value[p][f] = true;
+    return t->value[p][f] = v;
 }
 static bool wanted_by_writes(const np_chunked *m, int e)
 {
@@ -110,53 +115,92 @@ static bool wanted_by_writes(const np_chunked *m, int e)
         if (!m->c[f][e].zero) return true;
     return false;
 }
-/* What read e sees of the state at the chunk's start, times p, and of the written values in the blocks. */
-static np_lab read_so_far(solver *t, int e, const int *block, np_lab p, const np_lab *blocks)
+/* What multiplies state j at the chunk's start in read e. */
+static np_lab seen_at_start(np_chunked *m, int e, int j)
+{
+    np_lab sum = np_label_none;
+    for (int i = 0; i < m->a->nstates; i++)
+        sum =
+            np_label_add(m->l, sum, np_label_mul(m->l, m->read[e][i], m->before[np_chunk_ends(m, e)][i][j]));
+    return sum;
+}
+/* What read e sees of the state at the chunk's start, times `by`, and of the written values in the blocks. */
+static np_lab read_so_far(solver *t, int p, int e, const int *block, np_lab by, const np_lab *blocks)
 {
     np_chunked *m = t->k.m;
     char out[NP_LETTERS];
-    np_chunk_read_letters(m, e, false, out);
-    np_lab r = np_label_mul(m->l, np_short_at(&t->k, m->start[e]), p);
-    for (int f = 0; f < m->a->nwrites; f++)
-        r = np_label_add(
-            m->l, r, np_chunk_weighed(m, np_short_at(&t->k, m->scores[e][f]), blocks[block[f]], NULL, out));
+    np_lab r = np_label_mul(m->l, np_short_at(&t->k, t->start[p][e]), by);
+    for (int f = 0; f < m->a->nwrites; f++) {
+        np_lab scores = np_short_at(&t->k, m->scores[e][f]), rows = blocks[block[f]];
+        np_chunk_read_letters(m, e, false, out);
+        if (p) np_chunk_letters(out, scores, rows, "u");
+        r = np_label_add(m->l, r, np_chunk_weighed(m, scores, rows, NULL, out));
+    }
     return r;
+}
+/* The letters of a block of part p of the written values. */
+static void row_letters(const np_chunked *m, int p, char *out)
+{
+    const np_affine *a = m->a;
+    bool by_value = p == 0;
+    for (int f = 0; f < a->nwrites; f++)
+        for (int e = 0; e < a->nreads; e++) by_value |= np_label_has(m->c[f][e], a->value);
+    np_label_join(out, "u", p ? a->key : "", a->held);
+    np_label_join(out, out, by_value ? a->value : "", "");
+}
+static void open_part(solver *t, int p, int *block)
+{
+    np_chunked *m = t->k.m;
+    char rows[NP_LETTERS], own[NP_LETTERS];
+    for (int e = 0; e < m->a->nreads; e++)
+        t->start[p][e] = p ? seen_at_start(m, e, p - 1) : t->nparts == 1 ? m->start[e] : np_label_none;
+    row_letters(m, p, rows);
+    for (int f = 0; f < m->a->nwrites; f++)
+        block[f] = np_short_carry(&t->k, np_chunk_rows(m, f, rows, NP_LEVEL_OWN, own), np_label_none,
+                                  &t->late[p][f]);
 }
 static void substitute(np_chunked *m)
 {
-    solver t = {.k = {.m = m}};
-    np_short *k = &t.k;
+    solver *t = np_arena_alloc(&m->l->b->fn->mem, sizeof *t);
+    *t = (solver){.k = {.m = m}, .nparts = m->s->abreast > 1 ? 1 + m->a->nstates : 1};
+    np_short *k = &t->k;
     np_label *l = m->l;
     bool value = m->a->decay == NP_DECAY_VALUE;
-    int block[NP_WRITES], power = -1;
+    int block[1 + NP_STATES][NP_WRITES], power = -1;
     char rows[NP_LETTERS], axes[NP_LETTERS], own[NP_LETTERS];
-    np_label_join(rows, "u", m->a->held, m->a->value);
-    for (int f = 0; f < m->a->nwrites; f++)
-        block[f] =
-            np_short_carry(k, np_chunk_rows(m, f, rows, NP_LEVEL_OWN, own), np_label_none, &m->late[f]);
+    for (int p = 0; p < t->nparts; p++) open_part(t, p, block[p]);
     np_chunk_mix_letters(m, axes);
     if (value) power = np_short_carry(k, axes, np_label_one, &m->whole[0][0]);
     np_short_open(k);
     np_lab g = value ? np_short_at(k, m->mix[0][0]) : np_label_one;
-    for (int e = 0; e < m->a->nreads; e++) {
-        m->solved[e] = value || wanted_by_writes(m, e);
-        if (m->solved[e] && !np_chunk_ends(m, e))
-            t.known[e] = read_so_far(&t, e, block, value ? k->now[power] : np_label_one, k->now);
-    }
-    for (int f = 0; f < m->a->nwrites; f++) {
-        np_lab x = value_at(&t, f);
-        if (value) x = np_label_mul(l, x, np_short_at(k, m->post[f][0]));
-        k->next[block[f]] = np_short_put(k, np_label_mul(l, k->now[block[f]], g), x,
-                                         np_chunk_rows(m, f, rows, NP_LEVEL_OWN, own));
+    for (int p = 0; p < t->nparts; p++) {
+        for (int e = 0; e < m->a->nreads; e++)
+            if ((value || wanted_by_writes(m, e)) && !np_chunk_ends(m, e))
+                t->known[p][e] = read_so_far(t, p, e, block[p], value ? k->now[power] : np_label_one, k->now);
+        row_letters(m, p, rows);
+        for (int f = 0; f < m->a->nwrites; f++) {
+            np_lab x = value_at(t, p, f);
+            if (value) x = np_label_mul(l, x, np_short_at(k, m->post[f][0]));
+            k->next[block[p][f]] = np_short_put(k, np_label_mul(l, k->now[block[p][f]], g), x,
+                                                np_chunk_rows(m, f, rows, NP_LEVEL_OWN, own));
+        }
     }
     if (value) k->next[power] = np_label_mul(l, k->now[power], g);
     for (int e = 0; e < m->a->nreads; e++) {
+        m->solved[e] = t->nparts == 1 && (value || wanted_by_writes(m, e));
         if (!m->solved[e]) continue;
         if (np_chunk_ends(m, e))
-            t.known[e] = read_so_far(&t, e, block, value ? k->next[power] : np_label_one, k->next);
-        np_short_give(k, read_at(&t, e), &m->out[e]);
+            t->known[0][e] = read_so_far(t, 0, e, block[0], value ? k->next[power] : np_label_one, k->next);
+        np_short_give(k, read_at(t, 0, e), &m->out[e]);
     }
     np_short_close(k);
+    row_letters(m, 0, rows);
+    for (int f = 0; f < m->a->nwrites; f++) {
+        m->b[f] = t->late[0][f];
+        for (int p = 1; p < t->nparts; p++)
+            m->b[f] = np_label_add(
+                l, m->b[f], np_chunk_sum(m, t->late[p][f], m->state[p - 1], m->a->key, rows, m->a->chosen));
+    }
 }
 /* Reads when all values that are written are known. The mask stands around the
  * products, not around the scores: what comes later is not even multiplied by 0. */
@@ -215,17 +259,14 @@ static bool needs_steps(const np_affine *a)
 static void write_body(np_chunked *m)
 {
     np_affine *a = m->a;
-    if (m->conv) {
-        np_conv_body(m);
+    if (m->conv || m->each) {
+        m->conv ? np_conv_body(m) : np_each_body(m);
         return;
     }
     np_chunk_see(m);
     np_chunk_decay(m);
     starts(m);
-    if (needs_steps(a)) {
-        substitute(m);
-        for (int f = 0; f < a->nwrites; f++) m->b[f] = m->late[f]; /* [u,V] */
-    }
+    if (needs_steps(a)) substitute(m);
     contract_reads(m);
     next_states(m);
 }
@@ -236,7 +277,7 @@ static np_node *whole_time(np_frames *s, np_node *n, int k)
     n = np_build_merge(s->b, n, k);
     return np_build_slice(s->b, n, k, np_dim_const(s->b->cx, 0), s->T);
 }
-void np_chunk_block(np_frames *s, np_blocked *r, int n)
+np_node *np_chunk_block(np_frames *s, np_blocked *r, int n)
 {
     np_build *b = s->b;
     np_cx *cx = b->cx;
@@ -259,7 +300,12 @@ void np_chunk_block(np_frames *s, np_blocked *r, int n)
             state[nstates++] = np_label_to(&a->l, start, axes);
         }
         s->l = &a->l;
+        m[q].each = r[q].each;
         if (r[q].conv) m[q].conv = np_conv_tables(&m[q]);
+    }
+    if (s->abreast > 1) {
+        np_node *segments = np_frame_open(s, NP_FRAME_SEGMENTS, '/', nstates, state);
+        for (int i = 0; i < nstates; i++) state[i] = segments->body[0]->param[i];
     }
     np_node *chunks = np_frame_open(s, NP_FRAME_CHUNKS, 't', nstates, state);
     const np_node *const *param = (const np_node *const *)chunks->body[0]->param;
@@ -273,19 +319,8 @@ void np_chunk_block(np_frames *s, np_blocked *r, int n)
         for (int i = 0; i < m[q].a->nstates; i++) m[q].state[i] = np_label_of((np_node *)param[k++], axes);
     }
     if (np_frame_ragged(s)) {
-        np_frame *frame = &s->frame[s->n - 1];
         s->l = m[0].l;
-        b->at = frame->outside;
-        np_node *index = np_build_iota(b, s->chunks);
-        b->at = chunks->body[0];
-        np_node *first = np_build_2(b, NP_MUL, np_build_feed(b, chunks, index),
-                                    np_build_num(b, np_type_scalar(cx, NP_I32), (double)s->c));
-        np_lab pos = np_label_op(s->l, NP_ADD, 2, (np_lab[]){t, np_label_of(first, "")});
-        frame->pos = pos.n;
-        np_lab size = np_label_of(np_build_size(b, s->T), "");
-        valid = np_label_op(s->l, NP_LT, 2, (np_lab[]){pos, size});
-        count = np_label_op(s->l, NP_SUB, 2, (np_lab[]){size, np_label_of(first, "")});
-        count.n = np_build_2(b, NP_MIN, count.n, np_build_num(b, count.n->type, (double)s->c));
+        np_frame_last(s, t, &valid, &count);
     }
     for (int q = 0; q < n; q++) {
         s->l = m[q].l;
@@ -306,9 +341,13 @@ void np_chunk_block(np_frames *s, np_blocked *r, int n)
     int k = nouts;
     for (int q = 0; q < n; q++)
         for (int i = 0; i < m[q].a->nstates; i++) yield[k++] = m[q].next[i].n;
-    np_node *now = np_frame_close(s, k, yield);
+    np_node *now = np_frame_close(s, k, yield), *over_chunks = now;
     while (s->n) {
-        for (int i = 0; i < k; i++) yield[i] = np_build_result(b, now, i);
+        bool segments = s->frame[s->n - 1].kind == NP_FRAME_SEGMENTS; /* gives its steps in a row */
+        for (int i = 0; i < k; i++) {
+            yield[i] = np_build_result(b, now, i);
+            if (segments && i < nouts) yield[i] = np_build_merge(b, yield[i], 0);
+        }
         now = np_frame_close(s, k, yield);
     }
     int o = 0;
@@ -329,4 +368,5 @@ void np_chunk_block(np_frames *s, np_blocked *r, int n)
         for (int i = 0; i < a->nstates; i++)
             r[q].final[i] = np_label_to(&a->l, np_label_of(np_build_result(b, now, k++), axes), a->axes);
     }
+    return over_chunks;
 }

@@ -34,8 +34,7 @@ np_lab np_chunk_masked(np_chunked *m, np_lab x, np_lab neutral)
     return np_label_op_as(m->l, NP_SELECT, 3, (np_lab[]){m->valid, x, neutral},
                           x.n && strchr(x.axes, 't') ? x.axes : with_t);
 }
-/* The letters of x, then those of y, without those of `minus`. */
-static void letters_of(char *out, np_lab x, np_lab y, const char *minus)
+void np_chunk_letters(char *out, np_lab x, np_lab y, const char *minus)
 {
     char all[NP_LETTERS];
     np_label_join(all, x.axes, y.axes, "");
@@ -69,6 +68,19 @@ np_lab np_chunk_if_not_zero(np_chunked *m, np_lab by, np_lab x)
     return np_label_within(by, x.axes) ? np_label_op_as(m->l, NP_SELECT, 3, arg, x.axes)
                                        : np_label_op(m->l, NP_SELECT, 3, arg);
 }
+np_lab np_chunk_product(np_chunked *m, np_lab by, np_lab x, bool zeros)
+{
+    np_lab y = np_label_mul(m->l, by, x);
+    return zeros ? np_chunk_if_not_zero(m, by, y) : y;
+}
+np_lab np_chunk_sum(np_chunked *m, np_lab x, np_lab y, const char *over, const char *out, bool zeros)
+{
+    char all[NP_LETTERS];
+    if (!zeros || x.zero || y.zero) return np_chunk_dot(m, x, y, over, out);
+    np_label_join(all, out, over, "");
+    np_lab z = np_label_of(np_label_to(m->l, np_chunk_product(m, x, y, true), all), all);
+    return np_label_dot(m->l, z, np_label_one, out);
+}
 np_lab np_chunk_weighed(np_chunked *m, np_lab scores, np_lab values, const np_lab *mask, const char *out)
 {
     char pairs[NP_LETTERS], over[] = {'u', NP_LEVEL_OF, 0};
@@ -90,7 +102,7 @@ np_lab np_chunk_through(np_chunked *m, np_lab x, char from, np_lab y)
     if (m->a->level) {
         x = np_label_rename(x, from, NP_LEVEL_OVER);
         y = np_label_rename(y, m->a->level, NP_LEVEL_OVER);
-        letters_of(out, x, y, over);
+        np_chunk_letters(out, x, y, over);
         if (!m->a->among) return np_chunk_dot(m, x, y, over, out);
     }
     y = np_label_mul(m->l, x, y);
@@ -102,7 +114,7 @@ np_lab np_chunk_of(np_chunked *m, np_lab x, np_lab value)
     char out[NP_LETTERS] = "", of[] = {NP_LEVEL_OF, 0};
     if (!np_label_has(x, of)) return np_chunk_taken(m, x, np_label_mul(m->l, x, value));
     value = np_label_rename(value, NP_LEVEL_OWN, NP_LEVEL_OF);
-    letters_of(out, x, value, of);
+    np_chunk_letters(out, x, value, of);
     if (!m->a->chosen) return np_label_dot(m->l, x, value, out);
     return np_label_dot(m->l, np_chunk_taken(m, x, np_label_mul(m->l, x, value)), np_label_one, out);
 }
@@ -110,7 +122,7 @@ np_lab np_chunk_of(np_chunked *m, np_lab x, np_lab value)
 np_lab np_chunk_score(np_chunked *m, np_lab x, np_lab y)
 {
     char out[NP_LETTERS];
-    letters_of(out, x, y, m->a->key);
+    np_chunk_letters(out, x, y, m->a->key);
     return np_chunk_dot(m, x, y, m->a->key, out);
 }
 /* The letters of a read as it is computed here: t, what it brings, what it keeps. */
@@ -137,7 +149,7 @@ void np_chunk_mix_letters(const np_chunked *m, char *out)
     for (int i = 0; i < m->a->nstates; i++)
         for (int j = 0; j < m->a->nstates; j++) {
             char now[NP_LETTERS];
-            letters_of(now, m->mix[i][j], np_label_of(NULL, all), "tu");
+            np_chunk_letters(now, m->mix[i][j], np_label_of(NULL, all), "tu");
             strcpy(all, now);
         }
     strcpy(out, all);

@@ -12,7 +12,8 @@ typedef struct np_chunked { /* one recurrence inside the body of the scan over c
     np_affine *a;
     np_lab t, u, valid, past[2]; /* numbers of steps; [t]: is there such a step; [t,u]: u < t, u <= t */
     np_lab count;                /* how many steps there are; n is NULL: c */
-    np_lab apart[NP_READS], how[NP_READS][NP_STATES], eye; /* where levels are mixed: reads as np_read has them */
+    np_lab apart[NP_READS], how[NP_READS][NP_STATES],
+        eye; /* where levels are mixed: reads as np_read has them */
     np_lab read[NP_READS][NP_STATES], w[NP_WRITES], b[NP_WRITES], c[NP_WRITES][NP_READS];
     np_lab post[NP_WRITES][NP_STATES], mix[NP_STATES][NP_STATES];
     np_lab entry[NP_WRITES]; /* of a single state: what was multiplied into the key as the value entered */
@@ -30,6 +31,7 @@ typedef struct np_chunked { /* one recurrence inside the body of the scan over c
     np_lab start[NP_READS], out[NP_READS]; /* r0; r */
     bool solved[NP_READS];                 /* known from forward substitution */
     struct np_conv *conv;                  /* tables that serve every chunk; NULL: made in each */
+    bool each;                             /* no tables at all */
 } np_chunked;
 
 /* ---- chunk_body.c: operands as they are in the chunk, and short scans over its steps. */
@@ -39,6 +41,8 @@ np_lab np_chunk_at_u(np_lab x);
 int np_chunk_ends(const np_chunked *m, int e);
 bool np_chunk_any_read(const np_chunked *m, int end);
 bool np_chunk_enters(const np_chunked *m, int f); /* does write f stay in any state? */
+/* The letters of x, then those of y, without those of `minus`. */
+void np_chunk_letters(char *out, np_lab x, np_lab y, const char *minus);
 /* The sum of x y over the letters `over`, which neither may have: then it counts them. */
 np_lab np_chunk_dot(np_chunked *m, np_lab x, np_lab y, const char *over, const char *out);
 np_lab np_chunk_score(np_chunked *m, np_lab x, np_lab y); /* .. over the key */
@@ -50,6 +54,9 @@ np_lab np_chunk_of(np_chunked *m, np_lab x, np_lab value);
  * taken at all, whatever it is (where(c, a, b) is a mix by 1 and 0): not even a NaN of it comes through. */
 np_lab np_chunk_taken(np_chunked *m, np_lab by, np_lab x);
 np_lab np_chunk_if_not_zero(np_chunked *m, np_lab by, np_lab x); /* .. whatever the body does */
+/* x times `by`, and the sum of x y over letters; `zeros`: as above, factors of 0 (of x in the sum) mean nothing. */
+np_lab np_chunk_product(np_chunked *m, np_lab by, np_lab x, bool zeros);
+np_lab np_chunk_sum(np_chunked *m, np_lab x, np_lab y, const char *over, const char *out, bool zeros);
 /* The sum over u of scores times written values. A mask stands around the products, not around the scores: what comes
  * later is not even multiplied by 0. */
 np_lab np_chunk_weighed(np_chunked *m, np_lab scores, np_lab values, const np_lab *mask, const char *out);
@@ -63,7 +70,9 @@ const char *np_chunk_rows(const np_chunked *m, int f, const char *rows, char lev
 void np_chunk_mix_letters(const np_chunked *m, char *out); /* of the decays, without t */
 
 /* A short scan: what it carries and gives, as labels. */
-enum { NP_SLOTS = 256 }; /* scores of all reads and writes, or products of all mixes with what each write becomes */
+enum {
+    NP_SLOTS = 256
+}; /* scores of all reads and writes, or products of all mixes with what each write becomes */
 typedef struct np_short {
     np_chunked *m;
     int nstates, nouts;
@@ -82,6 +91,9 @@ void np_short_close(np_short *k);
 
 /* ---- chunk_decay.c: scores, and decays since the start and until the end of the chunk. */
 void np_chunk_decay(np_chunked *m);
+
+/* ---- chunk_each.c: a chunk step by step, from nothing, and what the state before it adds. */
+void np_each_body(np_chunked *m);
 
 /* ---- chunk_conv.c: the convolution form. Tables are made outside of the scan over chunks. */
 struct np_conv *np_conv_tables(np_chunked *m);

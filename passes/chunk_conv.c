@@ -185,7 +185,7 @@ struct np_conv *np_conv_tables(np_chunked *m)
     struct np_conv *c = np_arena_alloc(&l->b->fn->mem, sizeof *c);
     *c = (struct np_conv){.at = l->b->at};
     see(m, c);
-    c->mixes = n > 1 && !full(m);
+    c->mixes = n > 1 && (m->s->abreast > 1 || !full(m)); /* a chunk that is empty takes the power 0 */
     powers(m, c);
     np_lab t = steps_of(m, "t"), u = np_label_rename(t, 't', 'u');
     for (int f = 0; f < m->a->nwrites; f++)
@@ -210,20 +210,6 @@ struct np_conv *np_conv_tables(np_chunked *m)
 }
 
 /* ---- a chunk */
-/* x, a product with `by`; `zeros`: a factor of 0 may stand for what is not there at all. */
-static np_lab product(np_chunked *m, np_lab by, np_lab x, bool zeros)
-{
-    np_lab y = np_label_mul(m->l, by, x);
-    return zeros ? np_chunk_if_not_zero(m, by, y) : y;
-}
-static np_lab sum_of(np_chunked *m, np_lab x, np_lab y, const char *over, const char *out, bool zeros)
-{
-    char all[NP_LETTERS];
-    if (!zeros || x.zero || y.zero) return np_chunk_dot(m, x, y, over, out);
-    np_label_join(all, out, over, "");
-    np_lab z = np_label_of(np_label_to(m->l, product(m, x, y, true), all), all);
-    return np_label_dot(m->l, z, np_label_one, out);
-}
 /* Rows of a table, looked up outside of the chunk if that is possible. */
 static np_lab rows(np_chunked *m, np_lab table, np_lab index)
 {
@@ -246,7 +232,7 @@ static np_lab brought(np_chunked *m, int e, int f, const char *out)
 {
     char pairs[NP_LETTERS];
     np_lab by = m->conv->matrix[e][f];
-    np_lab x = product(m, by, np_chunk_at_u(m->b[f]), m->conv->mixes || unseen(m, e, f));
+    np_lab x = np_chunk_product(m, by, np_chunk_at_u(m->b[f]), m->conv->mixes || unseen(m, e, f));
     if (x.zero) return x;
     np_label_join(pairs, "u", out, "");
     x = np_label_op_as(m->l, NP_SELECT, 3, (np_lab[]){m->past[m->conv->now[e][f]], x, np_label_none}, pairs);
@@ -268,7 +254,8 @@ static void reads(np_chunked *m, np_lab before)
         np_lab r = np_label_none;
         for (int j = 0; j < m->a->nstates; j++) {
             np_lab at = before.n ? rows(m, c->see[e][j], before) : c->see[e][j];
-            r = np_label_add(l, r, sum_of(m, at, m->state[j], m->a->key, out, c->mixes || !all_seen(m, e)));
+            r = np_label_add(l, r,
+                             np_chunk_sum(m, at, m->state[j], m->a->key, out, c->mixes || !all_seen(m, e)));
         }
         for (int f = 0; f < m->a->nwrites; f++) r = np_label_add(l, r, brought(m, e, f, out));
         m->out[e] = r;
@@ -291,11 +278,12 @@ static void next_states(np_chunked *m, np_lab after)
     for (int i = 0; i < m->a->nstates; i++) {
         np_lab s = np_label_none;
         for (int j = 0; j < m->a->nstates; j++)
-            s = np_label_add(l, s, product(m, whole_power(m, i, j), m->state[j], c->mixes));
+            s = np_label_add(l, s, np_chunk_product(m, whole_power(m, i, j), m->state[j], c->mixes));
         for (int f = 0; f < m->a->nwrites; f++) {
             np_lab put = after.n ? rows(m, c->put[f][i], after) : np_chunk_at_u(c->put[f][i]);
             s = np_label_add(
-                l, s, sum_of(m, put, np_chunk_at_u(m->b[f]), "u", out, c->mixes || c->enter[f][i].zero));
+                l, s,
+                np_chunk_sum(m, put, np_chunk_at_u(m->b[f]), "u", out, c->mixes || c->enter[f][i].zero));
         }
         m->next[i] = np_label_of(np_label_to(l, s, out), out);
     }

@@ -19,14 +19,45 @@ typedef struct np_seen { /* a value that was asked for: what it is inside of the
 
 bool np_frame_ragged(const np_frames *s)
 {
-    return np_dim_mul(s->b->cx, s->chunks, np_dim_const(s->b->cx, s->c)) != s->T;
+    return s->abreast > 1 || np_dim_mul(s->b->cx, s->chunks, np_dim_const(s->b->cx, s->c)) != s->T;
+}
+/* The running index of a scan that is open, as it is in its body. */
+static np_node *index_of(np_frames *s, np_frame *v)
+{
+    s->b->at = v->outside;
+    np_node *all = np_build_iota(s->b, v->scan->attr[1]);
+    s->b->at = v->scan->body[0];
+    return np_build_feed(s->b, v->scan, all);
+}
+void np_frame_last(np_frames *s, np_lab t, np_lab *valid, np_lab *count)
+{
+    np_build *b = s->b;
+    np_frame *v = &s->frame[s->n - 1];
+    const np_type *number = np_type_scalar(b->cx, NP_I32);
+    np_node *chunk = index_of(s, v);
+    if (s->abreast > 1) {
+        np_node *segment = index_of(s, v - 1), *n = np_build_num(b, number, (double)s->abreast);
+        segment = np_build_2(b, NP_MUL, segment, n);
+        b->at = v->scan->body[0];
+        chunk = np_build_2(b, NP_ADD, segment, chunk);
+    }
+    np_node *c = np_build_num(b, number, (double)s->c);
+    np_lab first = np_label_of(np_build_2(b, NP_MUL, chunk, c), "");
+    np_lab pos = np_label_op(s->l, NP_ADD, 2, (np_lab[]){t, first});
+    np_lab size = np_label_of(np_build_size(b, s->T), "");
+    v->pos = pos.n;
+    *valid = np_label_op(s->l, NP_LT, 2, (np_lab[]){pos, size});
+    *count = np_label_op(s->l, NP_SUB, 2, (np_lab[]){size, first});
+    count->n = np_build_2(b, NP_MIN, count->n, c);
+    if (s->abreast > 1) count->n = np_build_2(b, NP_MAX, count->n, np_build_num(b, number, 0));
 }
 np_node *np_frame_open(np_frames *s, np_framekind kind, char letter, int nstates, np_node *const *state)
 {
     np_cx *cx = s->b->cx;
-    const np_dim *n = kind == NP_FRAME_CHUNKS  ? s->chunks
-                      : kind == NP_FRAME_STEPS ? np_dim_const(cx, s->c)
-                                               : s->l->dim[(int)letter];
+    const np_dim *n = kind == NP_FRAME_MAP                        ? s->l->dim[(int)letter]
+                      : kind == NP_FRAME_STEPS                    ? np_dim_const(cx, s->c)
+                      : kind == NP_FRAME_CHUNKS && s->abreast > 1 ? np_dim_const(cx, s->abreast)
+                                                                  : s->chunks;
     bool back = s->back && kind != NP_FRAME_MAP;
     if (s->n == NP_FRAMES) np_bug(cx, "more than %d scans inside one another", NP_FRAMES);
     np_frame *v = &s->frame[s->n++];
@@ -54,7 +85,8 @@ static np_lab cut(np_frames *s, np_frame *v, np_lab x)
 {
     char axes[NP_RANK + 2];
     strcpy(axes, x.axes);
-    s->b->at = v->outside;
+    bool inner = v > s->frame && v[-1].kind == NP_FRAME_SEGMENTS;
+    s->b->at = inner ? v[-1].outside : v->outside;
     np_node *n = in_front(s->b, x.n, axes, 't');
     if (!v->pos) {
         n = np_build_split(s->b, n, 0, np_dim_const(s->b->cx, s->c));

@@ -10,7 +10,8 @@
 typedef struct np_knobs {
     int lanes;    /* width of accumulator blocks in elements (f32): 32 generic, 64 with 512-bit registers */
     int rows;     /* rows of a contraction that share a load of the other operand */
-    int chunk;    /* 0 automatic; 1 only, for now */
+    int chunk;    /* steps of a scan that are one block: 0 automatic, 1 step by step */
+    int abreast;  /* chunks that are computed side by side: 0 automatic, 1 one after the other */
     int block;    /* keys and queries in a block of attention; 0 automatic */
     int spare;    /* with `block`: without blocks where these have more than spare/4 times the queries */
 } np_knobs;

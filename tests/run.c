@@ -88,6 +88,7 @@ static void read_header(test *t)
     if (h && run_setting(h, "lanes", &v)) t->knobs.lanes = (int)v;
     if (h && run_setting(h, "rows", &v)) t->knobs.rows = (int)v;
     if (h && run_setting(h, "chunk", &v)) t->knobs.chunk = (int)v;
+    if (h && run_setting(h, "abreast", &v)) t->knobs.abreast = (int)v;
     if (h && run_setting(h, "block", &v)) t->knobs.block = (int)v;
     if (h && run_setting(h, "spare", &v)) t->knobs.spare = (int)v;
 }

@@ -8,7 +8,7 @@ for m in gau linear_attn mixers/gla gated_delta_rule mixers/mamba mixers/rwkv7 m
 done
 for m in llama attn "$data/hf/llama" "$data/hf/gpt2" "$data/hf/llama3-rope"; do expect 0 '^1[0-9] passed, 0 failed' "$neap" check "$m"; done
 "$neap" check mixers/gla >"$work/gla"
-for form in 'step by step' 'step by step, compiled' 'chunk 3' 'chunk 16' 'chunk 16, compiled' 'chunk 37' automatic 'automatic, compiled'; do
+for form in 'step by step' 'step by step, compiled' 'chunk 3' 'chunk 16' 'chunk 16, compiled' 'chunk 37' 'chunk 5x3' automatic 'automatic, compiled'; do
     for what in 'gives what is described' 'cut anywhere, the state goes on' 'the state saved and loaded' 'large changes of the future leave the past' \
         'what stands behind the end is inert' 'a sequence of a batch leaves the others' 'decays that forget everything stay exact' \
         'NaN and infinity reach what depends on them'; do
@@ -18,6 +18,7 @@ done
 expect 0 ' passed, 0 failed' "$neap" check griffin --set window=5 # a key of the config
 expect 1 'there is no kind of layers nope' "$neap" check hybrid --set pattern='gla nope'
 expect 0 '^ok +chunk 5, compiled: gives what is described' "$neap" check mixers/gla --chunk 5
+expect 0 '^ok +chunk 5x3, compiled: gives what is described' "$neap" check mixers/gla --chunk 5x3
 expect 0 '^--chunk: warning: 64: there are at most 37 steps at once' "$neap" check mixers/gla --chunk 64
 expect 0 '^ok +compiled: gives what is described' "$neap" check attn
 # a state that is taken over at times, or not: what is not taken does not come through, not even a NaN

@@ -58,7 +58,7 @@ tokens in.safetensors 1 2 3
 
 # chunks: cut to the sequence, pointless without a scan; through the interpreter too
 for via in interp c; do
-    for n in 0 1 7 64; do expect 0 '^o f(32|64)\[2,67,' "$neap" eval mixers/gla --in "$gla" --via $via --chunk $n; done
+    for n in 0 1 7 64 7x4 16x8; do expect 0 '^o f(32|64)\[2,67,' "$neap" eval mixers/gla --in "$gla" --via $via --chunk $n; done
     expect 0 '^--chunk: warning: 128: there are at most 67 steps at once; the chunk is cut to 67' "$neap" eval mixers/gla --in "$gla" --via $via --chunk 128
     expect 0 '^--chunk: warning: 7: the model has no scan with a state' \
         "$neap" eval attn --in "$data/mixers/attn-grouped.safetensors" --via $via --chunk 7
