@@ -19,7 +19,8 @@ np_spot *np_loops_slot(np_lower *l, const np_node *n, int i)
 const np_spot *np_loops_find(np_lower *l, const np_node *n)
 {
     if (n->type->tuple) return NULL;
-    const np_spot *s = n->op == NP_PICK ? np_loops_slot(l, n->arg[0], (int)n->attr[0]->k) : &l->slot[n->id];
+    const np_spot *s = &l->slot[n->id]; /* a pick has one of its own where a tile keeps a part of it */
+    if (!s->buf && n->op == NP_PICK) s = np_loops_slot(l, n->arg[0], (int)n->attr[0]->k);
     return s->buf ? s : NULL;
 }
 np_spot np_loops_alloc(np_lower *l, const np_type *t, np_str name)
