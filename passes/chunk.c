@@ -147,13 +147,23 @@ static bool writes_reads(const np_affine *a)
     for (int f = 0; f < a->nwrites; f++) any |= a->write[f].reads;
     return any;
 }
-/* What a multiply-add costs in blocks, relative to one of the step form, measured on a core with 512-bit registers, heads of
- * 64 x 64 and 128 x 128 (docs/bench.md): the step form goes over a tile of the state that stays in the first-level cache, also
- * where it must read before it writes; blocks spend a third of their time beside the contractions; with decays along the
- * values they go step by step within the chunk. */
+/* What both forms cost, in multiply-adds of a step whose state stays in the first-level cache; measured on a core with
+ * 512-bit registers, heads of 64 x 64 and 128 x 128 (docs/bench.md). The step form keeps a tile of the state in that cache
+ * and takes the next one after a block of steps; states that are LARGE cost more. A chunk reads and writes the whole state,
+ * wherever it lies, and copies what is fed to it; with decays along the values it goes step by step within the chunk. */
+enum { LARGE = 16384 };
+static double step_cost(const np_affine *a)
+{
+    double kv = volume(a, a->key) * volume(a, a->value) * volume(a, a->held);
+    return step_work(a) * (kv < LARGE ? 1 : 1.25);
+}
 static double chunk_cost(const np_affine *a, double c)
 {
-    return chunk_work(a, c) * (a->decay == NP_DECAY_VALUE ? 4 : 1.35);
+    double k = volume(a, a->key), v = volume(a, a->value) * volume(a, a->held),
+           levels = volume(a, (char[]){a->level, 0});
+    if (a->decay == NP_DECAY_VALUE) return 4 * chunk_work(a, c);
+    return 0.92 * chunk_work(a, c) + 15 * k * v * a->nstates * levels / c +
+           10 * (k + v) * a->nstates * levels;
 }
 typedef struct
     choice { /* what is made of a recurrence: c steps a chunk (1: step by step, and why), so many side by side */
@@ -183,7 +193,7 @@ static bool by_steps(const work *w, const np_affine *a)
 static int64_t chunk_of(const work *w, const np_affine *a, const choice *k, const char **why)
 {
     int64_t c = w->c->k->chunk;
-    double best = step_work(a);
+    double best = step_cost(a);
     if (c == 0 && k->conv) return *why = "a convolution would not pay", 1;
     if (!k->conv && !k->each) {
         if (a->each) return *why = a->each, 1;
