@@ -274,13 +274,16 @@ static void find_passes(np_steps *s)
 }
 
 /* ---- the code */
-/* Is the tile all of a state that no registers hold? Then it needs no array of its own. */
+/* Is the tile all of a state that no registers hold, its lanes side by side? Then it needs no array of its own. */
 static bool stays_home(const np_steps *s, const np_node *x, const int *axis)
 {
     int64_t n = 1;
-    for (int k = 0; k < x->type->rank; k++) {
+    bool behind = false; /* an axis with more than one element, behind that of the lanes */
+    for (int k = x->type->rank - 1; k >= 0; k--) {
         const np_class *c = axis[k] < 0 ? NULL : &s->class[axis[k]];
         if (c && c->outside && (axis[k] != s->lane || s->width < count(c->n))) return false;
+        if (c && axis[k] == s->lane && behind) return false;
+        behind |= !np_dim_is(x->type->dim[k], 1);
         if (n <= MANY) n *= count(x->type->dim[k]);
     }
     return n > MANY;
