@@ -151,7 +151,7 @@ static bool writes_reads(const np_affine *a)
  * 512-bit registers, heads of 64 x 64 and 128 x 128 (docs/bench.md). The step form keeps a tile of the state in that cache
  * and takes the next one after a block of steps; states that are LARGE cost more. A chunk reads and writes the whole state,
  * wherever it lies, and copies what is fed to it; with decays along the values it goes step by step within the chunk. */
-enum { LARGE = 16384 };
+enum { LARGE = 16384, LANES = 64 };
 static double step_cost(const np_affine *a)
 {
     double kv = volume(a, a->key) * volume(a, a->value) * volume(a, a->held);
@@ -189,12 +189,25 @@ static bool by_steps(const work *w, const np_affine *a)
     return (a->each || !a->key[0] || a->decay == NP_DECAY_VALUE) && !writes_reads(a) &&
            abreast(w, a, w->c->k->chunk) > 1;
 }
+/* Does a convolution over chunks of CONV steps pay? Its kernel is made anew in every call. The step form slows down where a
+ * tile of the states and of all their coefficients is larger than the first-level cache. */
+enum { CONV = 16, TABLES = 96 * 1024 };
+static bool conv_pays(const work *w, const np_affine *a)
+{
+    int64_t lo, hi;
+    np_dim_range(w->lift.n, &lo, &hi);
+    double beside = volume(a, a->batch) * volume(a, a->value),
+           tile = volume(a, a->key) * (beside < LANES ? beside : LANES),
+           bytes = 4 * tile * a->nstates * (2 + a->nreads + a->nwrites);
+    return np_conv_cost(a, CONV, (double)hi) < step_work(a) * (bytes <= TABLES ? 1 : 1.6);
+}
 /* How many steps a chunk has; 1 and why if none pays. */
 static int64_t chunk_of(const work *w, const np_affine *a, const choice *k, const char **why)
 {
     int64_t c = w->c->k->chunk;
     double best = step_cost(a);
-    if (c == 0 && k->conv) return *why = "a convolution would not pay", 1;
+    if (c == 0 && k->conv)
+        return conv_pays(w, a) ? CONV : (*why = "a convolution would not pay for so few states or steps", 1);
     if (!k->conv && !k->each) {
         if (a->each) return *why = a->each, 1;
         if (!a->key[0]) return *why = "element by element: there are no scores to block", 1;

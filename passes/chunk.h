@@ -55,6 +55,8 @@ np_fn *np_chunk_abreast(const np_fn *f, np_node *const *scan, int n);
 bool np_conv_take(np_affine *a);
 double np_conv_work(const np_affine *a, double c,
                     double steps); /* multiply-adds of a step, tables included */
+double np_conv_cost(const np_affine *a, double c,
+                    double steps); /* the same, weighed: against those of the step form */
 
 /* ---- chunk_step.c: the part of a scan that belongs to the states in `mask` as a
  * scan of its own; `done`: states whose reads are lifted already. Gives the final

@@ -49,4 +49,15 @@ leaves page.html
 expect 1 'no/such/page.html: error: ' "$neap" explain gau --html no/such/page.html
 expect 2 '--html wants a value: FILE' "$neap" explain gau --html
 leaves
+# the rule of the automatic chunk: small states step by step, large ones in chunks, coefficients that stay as a convolution
+head() { # MIXER SIZE: heads of SIZE x SIZE
+    "$neap" explain "$root/models/mixers/$1.lua" --set size.B=1 --set size.H=2 --set size.K="$2" --set size.V="$2"
+}
+for m in simple_gla gla gated_delta_rule; do
+    expect 0 'step form \(chunk 1\): blocks would not pay' head $m 64
+    expect 0 'in chunks of (16|32) steps' head $m 128
+done
+s4d="$root/models/mixers/s4d.lua --set size.B=1 --set size.T=512 --set size.D=64 --set size.N"
+expect 0 'step form \(chunk 1\): a convolution would not pay' "$neap" explain $s4d=16
+expect 0 'a convolution in chunks of 16 steps' "$neap" explain $s4d=64
 finish
