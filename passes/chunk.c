@@ -159,11 +159,11 @@ static double step_cost(const np_affine *a)
 }
 static double chunk_cost(const np_affine *a, double c)
 {
-    double k = volume(a, a->key), v = volume(a, a->value) * volume(a, a->held),
-           levels = volume(a, (char[]){a->level, 0});
     if (a->decay == NP_DECAY_VALUE) return 4 * chunk_work(a, c);
-    return 0.92 * chunk_work(a, c) + 15 * k * v * a->nstates * levels / c +
-           10 * (k + v) * a->nstates * levels;
+    double k = volume(a, a->key), v = volume(a, a->value) * volume(a, a->held),
+           states = a->nstates * volume(a, (char[]){a->level, 0}),
+           passes = a->nreads + a->nwrites + writes_reads(a);
+    return 0.92 * chunk_work(a, c) + states * (4.5 * passes * k * v / c + 10 * (k + v));
 }
 typedef struct
     choice { /* what is made of a recurrence: c steps a chunk (1: step by step, and why), so many side by side */

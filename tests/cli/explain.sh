@@ -36,7 +36,7 @@ expect 0 '^  the least there is +144 bytes  = 36\*T$' "$neap" explain "$work/in/
 
 # notes of a pass stand together, and what holds of every layer is said once
 expect 0 '^  stream: .*gau.lua:[0-9]+: kept between calls: layers.0.S f32\[4,64,64\] \(in layers\[0\]\), and 4 more like it$' "$neap" explain gau
-expect 0 '^  +layers.0.now, T times ' "$neap" explain gau
+expect 0 '^  +layers.0.now, T times ' "$neap" explain gau --chunk 1
 
 # a page: everything is in one file, nothing is fetched, and what it quotes is quoted
 leaves
@@ -50,12 +50,12 @@ expect 1 'no/such/page.html: error: ' "$neap" explain gau --html no/such/page.ht
 expect 2 '--html wants a value: FILE' "$neap" explain gau --html
 leaves
 # the rule of the automatic chunk: small states step by step, large ones in chunks, coefficients that stay as a convolution
-head() { # MIXER SIZE: heads of SIZE x SIZE
+of_heads() { # MIXER SIZE: heads of SIZE x SIZE
     "$neap" explain "$root/models/mixers/$1.lua" --set size.B=1 --set size.H=2 --set size.K="$2" --set size.V="$2"
 }
 for m in simple_gla gla gated_delta_rule; do
-    expect 0 'step form \(chunk 1\): blocks would not pay' head $m 64
-    expect 0 'in chunks of (16|32) steps' head $m 128
+    expect 0 'step form \(chunk 1\): blocks would not pay' of_heads $m 64
+    expect 0 'in chunks of (16|32) steps' of_heads $m 128
 done
 s4d="$root/models/mixers/s4d.lua --set size.B=1 --set size.T=512 --set size.D=64 --set size.N"
 expect 0 'step form \(chunk 1\): a convolution would not pay' "$neap" explain $s4d=16
