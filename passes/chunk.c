@@ -130,7 +130,7 @@ static double chunk_work(const np_affine *a, double c)
            pairs = a->nreads * a->nwrites, levels = volume(a, (char[]){a->level, 0});
     double table = a->decay == NP_DECAY_KEY     ? 2 * k * a->nwrites * a->nstates * a->nstates
                    : a->decay == NP_DECAY_VALUE ? v * a->nwrites
-                                                : a->nstates * levels * levels;
+                                                : a->nstates * levels * levels * volume(a, a->held);
     for (int f = 0; f < a->nwrites; f++) pairs += a->write[f].own ? a->nreads * levels * levels : 0;
     double mixing = a->level ? k * v * levels * levels / c + levels * levels * levels : 0;
     return k * v * (a->nreads + a->nwrites) * a->nstates * levels + c * (pairs * (k + v) + table) + mixing;
@@ -154,16 +154,15 @@ static bool writes_reads(const np_affine *a)
 enum { LARGE = 16384, LANES = 64 };
 static double step_cost(const np_affine *a)
 {
-    double kv = volume(a, a->key) * volume(a, a->value) * volume(a, a->held);
-    return step_work(a) * (kv < LARGE ? 1 : 1.25);
+    return step_work(a) * (volume(a, a->key) * volume(a, a->value) < LARGE ? 1 : 1.25);
 }
 static double chunk_cost(const np_affine *a, double c)
 {
     if (a->decay == NP_DECAY_VALUE) return 4 * chunk_work(a, c);
-    double k = volume(a, a->key), v = volume(a, a->value) * volume(a, a->held),
+    double k = volume(a, a->key) * volume(a, a->held), v = volume(a, a->value) * volume(a, a->held),
            states = a->nstates * volume(a, (char[]){a->level, 0}),
            passes = a->nreads + a->nwrites + writes_reads(a);
-    return 0.92 * chunk_work(a, c) + states * (4.5 * passes * k * v / c + 10 * (k + v));
+    return 0.92 * chunk_work(a, c) + states * (4.5 * passes * volume(a, a->key) * v / c + 10 * (k + v));
 }
 typedef struct
     choice { /* what is made of a recurrence: c steps a chunk (1: step by step, and why), so many side by side */
