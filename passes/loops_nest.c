@@ -4,11 +4,14 @@
  * computed before the first is stored.
  *
  * A sum over lanes has one accumulator a lane, folded when its lanes have run;
- * any other sum has as many accumulators as the nest has elements of it. */
+ * any other sum has as many accumulators as the nest has elements of it. Where
+ * these are few lanes, each addition would wait for the one before: such a nest
+ * adds up several indices beside one another, in chains that are added at the end. */
 #include "loops_time.h"
 
 #include <string.h>
 
+enum { CHAINS = 4 };
 typedef struct nest {
     np_steps *s;
     uint64_t set;
@@ -22,6 +25,8 @@ typedef struct nest {
     int nloops;
     np_root *root[NP_MAXROOTS];
     int nroots;
+    int chains;             /* indices of the outer loop that are added up beside one another */
+    np_spot *chain[CHAINS]; /* by root: the accumulators of the others than the first */
 } nest;
 
 /* ---- arrays of the tile */
@@ -89,6 +94,7 @@ static void open_class(nest *m, int i)
     np_lower *l = s->l;
     np_class *k = &s->class[m->order[i]];
     int v = m->var[i] = np_loops_var(l, k->n);
+    if (i == 0 && m->chains > 1) l->var[v].step = np_dim_const(l->cx, m->chains);
     if (i == m->n - 1 && k->outside) { /* a block of lanes; k->ix is where it begins */
         l->var[v].n = np_dim_const(l->cx, m->width);
         open_loop(m, m->lane = v);
@@ -163,30 +169,65 @@ static int begins(const nest *m, const np_root *r)
     }
     return own;
 }
-static void fill(np_steps *s, const np_root *r)
+/* acc = start, or acc = acc + more, for all accumulators of a sum. */
+static void each_acc(np_steps *s, const np_root *r, const np_spot *acc, const np_spot *more)
 {
     np_lower *l = s->l;
+    np_build *b = l->b;
     np_node *loop[NP_RANK], *at[NP_RANK];
-    const np_type *t = r->acc.buf->type;
+    const np_type *t = acc->buf->type;
+    np_loops_begin_item(l);
     for (int k = 0; k < t->rank; k++) {
         int v = np_loops_var(l, t->dim[k]);
         loop[k] = np_loops_open(l, v);
         at[k] = l->var[v].at;
     }
-    np_build_store(l->b, r->acc.buf, np_loops_sum_start(l, r->x), t->rank, at);
+    np_node *value = more ? np_build_2(b, np_loops_sum_op(r->x), np_build_load(b, acc->buf, t->rank, at),
+                                       np_build_load(b, more->buf, t->rank, at))
+                          : np_loops_sum_start(l, r->x);
+    np_build_store(b, acc->buf, value, t->rank, at);
     for (int k = t->rank - 1; k >= 0; k--) np_loops_close(l, loop[k]);
+}
+static int chains_of(const nest *m)
+{
+    bool sums = false;
+    int n = 1;
+    if (m->n != 2 || m->until >= 0) return 1;
+    for (int i = 0; i < m->nroots; i++) {
+        const np_root *r = m->root[i];
+        if (r->alone || is_lane_sum(m, r)) return 1;
+        if (r->kind != NP_ROOT_SUM) continue;
+        if (!(r->sum >> m->order[0] & 1)) return 1;
+        sums = true;
+    }
+    while (sums && n < CHAINS && 2 * n * m->width <= m->s->l->k->lanes &&
+           size(&m->s->class[m->order[0]]) % (2 * n) == 0)
+        n *= 2;
+    return n;
 }
 static void start_sums(nest *m)
 {
     np_steps *s = m->s;
+    m->chains = chains_of(m);
+    for (int c = 1; c < m->chains; c++)
+        m->chain[c] = np_arena_array(&s->l->mem, (size_t)m->nroots, sizeof *m->chain[c]);
     for (int i = 0; i < m->nroots; i++) {
         np_root *r = m->root[i];
         if (r->kind != NP_ROOT_SUM) continue;
         r->lane_sum = is_lane_sum(m, r) && m->width > 1 && begins(m, r) >= 0;
-        np_loops_begin_item(s->l);
         r->acc = np_steps_local(s, r->x, r->axis, r->lane_sum ? "sum" : "acc");
-        if (!r->lane_sum || m->until >= 0) fill(s, r);
+        if (!r->lane_sum || m->until >= 0) each_acc(s, r, &r->acc, NULL);
+        for (int c = 1; c < m->chains; c++) {
+            m->chain[c][i] = np_steps_local(s, r->x, r->axis, "acc");
+            each_acc(s, r, &m->chain[c][i], NULL);
+        }
     }
+}
+static void join_chains(nest *m)
+{
+    for (int i = 0; i < m->nroots; i++)
+        for (int c = 1; c < m->chains && m->root[i]->kind == NP_ROOT_SUM; c++)
+            each_acc(m->s, m->root[i], &m->root[i]->acc, &m->chain[c][i]);
 }
 static np_node *term(nest *m, const np_root *r, const np_ix *const *ix)
 {
@@ -249,7 +290,7 @@ static void add_to(np_steps *s, const np_root *r, np_node *buf, int n, np_node *
     np_build_store(b, buf, np_build_2(b, np_loops_sum_op(r->x), np_build_load(b, buf, n, at), r->value), n,
                    at);
 }
-static void element(nest *m, np_node *const *acc, const np_ix *const *ix)
+static void element(nest *m, np_node *const *acc, const np_ix *const *ix, int chain)
 {
     np_steps *s = m->s;
     np_lower *l = s->l;
@@ -271,10 +312,11 @@ static void element(nest *m, np_node *const *acc, const np_ix *const *ix)
         else if (r->lane_sum)
             add_to(s, r, acc[i], 1, &l->var[m->lane].at);
         else {
+            const np_spot *sum = chain ? &m->chain[chain][i] : &r->acc;
             np_node *to[NP_RANK];
-            int n = np_loops_spot_at(l, &r->acc, at, where);
+            int n = np_loops_spot_at(l, sum, at, where);
             for (int k = 0; k < n; k++) to[k] = np_loops_at(l, where[k]);
-            add_to(s, r, r->acc.buf, n, to);
+            add_to(s, r, sum->buf, n, to);
         }
     }
 }
@@ -320,19 +362,27 @@ static void write(nest *m)
         if (m->root[i]->kind == NP_ROOT_TEMP)
             m->root[i]->acc = np_steps_local(s, m->root[i]->x, m->root[i]->axis, m->root[i]->x->name);
     np_loops_begin_item(s->l);
-    for (int i = 0; i < m->n; i++) {
+    int shared = m->chains > 1 ? m->n - 1 : m->n; /* each chain has a loop over its lanes */
+    for (int i = 0; i < shared; i++) {
         open_lane_sums(m, i, acc);
         behind[i] = m->nloops;
         open_class(m, i);
     }
-    set_indices(m, ix);
-    for (int i = 0; i < m->nroots; i++) /* they are in a nest of their own set */
-        if (m->root[i]->alone) ix[m->root[i]->alone - 1] = np_loops_ix_node(s->l, s->l->time[s->scan->id], 0);
-    element(m, acc, ix);
-    for (int i = m->n - 1; i >= 0; i--) {
+    for (int c = 0; c < m->chains; c++) {
+        if (shared < m->n) open_class(m, shared);
+        set_indices(m, ix);
+        if (c > 0) ix[m->order[0]] = np_loops_ix_add(s->l, ix[m->order[0]], np_dim_const(s->l->cx, c));
+        for (int i = 0; i < m->nroots; i++) /* they are in a nest of their own set */
+            if (m->root[i]->alone)
+                ix[m->root[i]->alone - 1] = np_loops_ix_node(s->l, s->l->time[s->scan->id], 0);
+        element(m, acc, ix, c);
+        if (shared < m->n) close_loops(m, shared);
+    }
+    for (int i = shared - 1; i >= 0; i--) {
         close_loops(m, behind[i]);
         close_lane_sums(m, i, acc, ix);
     }
+    join_chains(m);
     keep_results(m);
 }
 void np_steps_pass(np_steps *s, int pass)
