@@ -8,28 +8,40 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { BUCKETS = 1024 };
+typedef struct used { /* a name that was given */
+    struct used *older; /* in its bucket */
+    np_str name;
+    int n; /* how many wanted it */
+} used;
 typedef struct printer {
     np_text *o;
     np_print_opts opts;
     np_arena mem;
-    np_str *name;  /* by id; NULL: not named yet */
-    struct used {  /* names given so far */
-        np_str name;
-        int n;
-    } *used;
-    int nused, next;
+    np_str *name; /* by id; NULL: not named yet */
+    used *bucket[BUCKETS];
+    int next;
 } printer;
 
+static used **bucket_of(printer *p, np_str s)
+{
+    uint32_t h = 2166136261u;
+    for (; *s; s++) h = (h ^ (unsigned char)*s) * 16777619u;
+    return &p->bucket[h % BUCKETS];
+}
 static np_str unique(printer *p, np_str want)
 {
-    for (int i = 0; i < p->nused; i++)
-        if (strcmp(p->used[i].name, want) == 0) {
-            char s[256];
-            snprintf(s, sizeof s, "%s.%d", want, ++p->used[i].n);
-            return unique(p, np_arena_copy(&p->mem, s, strlen(s) + 1));
-        }
-    p->used = np_arena_more(&p->mem, p->used, p->nused, sizeof *p->used);
-    p->used[p->nused++] = (struct used){want, 1};
+    used **bucket = bucket_of(p, want), *e = *bucket;
+    while (e && strcmp(e->name, want) != 0) e = e->older;
+    if (e) {
+        size_t room = strlen(want) + 16;
+        char *s = np_arena_alloc(&p->mem, room);
+        snprintf(s, room, "%s.%d", want, ++e->n);
+        return unique(p, s);
+    }
+    e = np_arena_alloc(&p->mem, sizeof *e);
+    *e = (used){.older = *bucket, .name = want, .n = 1};
+    *bucket = e;
     return want;
 }
 /* Letters that a name in the text may hold; others become _. */
@@ -44,10 +56,11 @@ static np_str name_of(printer *p, const np_node *n)
 {
     if (n->op == NP_BAD) return "bad";
     if (p->name[n->id]) return p->name[n->id];
-    char s[32];
     bool number = !n->name || !*n->name || (n->name[0] >= '0' && n->name[0] <= '9');
-    if (number) snprintf(s, sizeof s, "%d", p->next++);
-    return p->name[n->id] = unique(p, number ? np_arena_copy(&p->mem, s, strlen(s) + 1) : clean(p, n->name));
+    if (!number) return p->name[n->id] = unique(p, clean(p, n->name));
+    char s[16]; /* no other name begins with a digit */
+    int len = snprintf(s, sizeof s, "%d", p->next++);
+    return p->name[n->id] = np_arena_copy(&p->mem, s, (size_t)len + 1);
 }
 
 /* The shortest decimal that reads back as v, given that it is read as a d. */
