@@ -26,6 +26,7 @@ typedef struct np_write {
         own; /* b has a value for each level (NP_LEVEL_OWN); post says which level gets which (NP_LEVEL_OF) */
     np_lab w, b, c[NP_READS];
     np_lab post[NP_STATES]; /* how it enters each state */
+    np_lab post_value;      /* BOTH: .. times this, which has no key */
     bool reads;             /* some c is not zero */
 } np_write;
 typedef struct np_read {
@@ -35,6 +36,7 @@ typedef struct np_read {
     np_lab apart, how[NP_STATES]; /* a[i] as a product: of what has the key, and of numbers for each level */
     np_lab same[NP_WRITES];       /* how it sees what the same step has written */
     np_lab by;                    /* what it multiplies the value by that it sums */
+    np_lab value;                 /* BOTH: and what the sum is multiplied by */
     const np_node *of;            /* that value */
     int end;                      /* which state's next one that is, or -1: then r_e = by S_end' */
 } np_read;
@@ -43,6 +45,7 @@ typedef enum {
     NP_DECAY_SCALAR, /* the same for a whole head */
     NP_DECAY_KEY,    /* for each channel that reads sum over */
     NP_DECAY_VALUE,  /* for each channel that they keep */
+    NP_DECAY_BOTH,   /* a product of the two: np_affine_apart */
     NP_DECAY_MIX,    /* states are mixed, or levels of them, by numbers that are the same for a whole head */
     NP_DECAY_EACH    /* more than that: `each` says what. There are no scores */
 } np_decay;
@@ -54,6 +57,7 @@ typedef struct np_affine {
     np_write write[NP_WRITES];
     np_read read[NP_READS];
     np_lab mix[NP_STATES][NP_STATES];
+    np_lab mix_value;        /* BOTH: mix is along the key, and this along the value */
     char axes[NP_RANK + 1];  /* of the states; each is one of four kinds: */
     char key[NP_RANK + 1];   /* summed by reads */
     char value[NP_RANK + 1]; /* kept by reads */
@@ -96,5 +100,8 @@ enum {                   /* letters of levels, beside that of the state's axis: 
 };
 /* Reads the part of the body that belongs to the states in `mask`. */
 bool np_affine_read(np_affine *a, const np_node *scan, uint32_t mask, const np_depend *d, const bool *live);
+/* Are decays that differ from element to element (EACH) a product of one along the key and one along the value? Then they become
+ * BOTH, and reads and writes are seen accordingly; else a stays as it is. */
+bool np_affine_apart(np_affine *a);
 
 #endif

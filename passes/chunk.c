@@ -130,6 +130,7 @@ static double chunk_work(const np_affine *a, double c)
            pairs = a->nreads * a->nwrites, levels = volume(a, (char[]){a->level, 0});
     double table = a->decay == NP_DECAY_KEY     ? 2 * k * a->nwrites * a->nstates * a->nstates
                    : a->decay == NP_DECAY_VALUE ? v * a->nwrites
+                   : a->decay == NP_DECAY_BOTH  ? (2 * k + v) * a->nwrites
                                                 : a->nstates * levels * levels * volume(a, a->held);
     for (int f = 0; f < a->nwrites; f++) pairs += a->write[f].own ? a->nreads * levels * levels : 0;
     double mixing = a->level ? k * v * levels * levels / c + levels * levels * levels : 0;
@@ -158,7 +159,7 @@ static double step_cost(const np_affine *a)
 }
 static double chunk_cost(const np_affine *a, double c)
 {
-    if (a->decay == NP_DECAY_VALUE) return 4 * chunk_work(a, c);
+    if (np_chunk_by_value(a)) return 4 * chunk_work(a, c);
     double k = volume(a, a->key) * volume(a, a->held), v = volume(a, a->value) * volume(a, a->held),
            states = a->nstates * volume(a, (char[]){a->level, 0}),
            passes = a->nreads + a->nwrites + writes_reads(a);
@@ -176,8 +177,7 @@ static int64_t abreast(const work *w, const np_affine *a, int64_t c)
 {
     int64_t lo, hi, n = w->c->k->abreast;
     np_dim_range(w->lift.n, &lo, &hi);
-    bool can = c > 1 && n > 1 && fits(a, 4) &&
-               !((a->decay == NP_DECAY_VALUE || a->level) && writes_reads(a)) &&
+    bool can = c > 1 && n > 1 && fits(a, 4) && !((np_chunk_by_value(a) || a->level) && writes_reads(a)) &&
                w->c->nsplit + w->nparts < MAXSPLIT;
     int64_t most = (hi + c - 1) / c;
     return !can || most < 2 ? 1 : n < most ? n : most;
@@ -225,6 +225,7 @@ static void choose(const work *w, np_affine *a, choice *k)
     np_dim_range(w->lift.n, &lo, &hi);
     k->conv = w->c->k->chunk != 1 && np_conv_take(a);
     k->each = !k->conv && by_steps(w, a);
+    if (!k->conv && !k->each) np_affine_apart(a);
     k->c = chunk_of(w, a, k, &k->why);
     if (k->c > hi) k->c = hi < 1 ? 1 : hi;
     k->side = abreast(w, a, k->c);
@@ -233,9 +234,12 @@ static void choose(const work *w, np_affine *a, choice *k)
 /* ---- notes */
 static const char *decay_text(const np_affine *a)
 {
-    static const char *const text[] = {
-        "no decay", "a decay for each head", "a decay for each channel of the key",
-        "a decay for each channel of the value", "states that are mixed by numbers for each head"};
+    static const char *const text[] = {"no decay",
+                                       "a decay for each head",
+                                       "a decay for each channel of the key",
+                                       "a decay for each channel of the value",
+                                       "a decay for each channel of the key and one for each of the value",
+                                       "states that are mixed by numbers for each head"};
     return a->level ? "levels of a state that are mixed by numbers for each head" : text[a->decay];
 }
 static np_str form_text(np_cx *cx, const choice *k, const char *what)
@@ -254,9 +258,10 @@ static void note_events(const work *w, const np_affine *a, const choice *k)
     for (int f = 0; f < a->nwrites; f++) solved += a->write[f].reads;
     np_str after = solved ? np_str_fmt(cx, ", %d of them after reads of the same step", solved) : "";
     np_guard g = np_guard_of(a->mix[0][0], tried);
-    const char *how = a->decay == NP_DECAY_NONE                ? ""
-                      : a->decay == NP_DECAY_KEY && g.factored ? "; factors"
-                                                               : "; exact products";
+    const char *how = a->decay == NP_DECAY_NONE ? ""
+                      : (a->decay == NP_DECAY_KEY || a->decay == NP_DECAY_BOTH) && g.factored
+                          ? "; factors"
+                          : "; exact products";
     np_str guard =
         np_str_fmt(cx, "guard: %s%s", a->nstates > 1 || a->level ? "none" : np_guard_text(cx, g), how);
     np_str decay = k->conv   ? "the same coefficients in every step"

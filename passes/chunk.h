@@ -51,6 +51,8 @@ np_node *np_chunk_block(np_frames *s, np_blocked *r, int n);
  * other the states, for all at once what nothing later needs. */
 np_fn *np_chunk_abreast(const np_fn *f, np_node *const *scan, int n);
 
+bool np_chunk_by_value(const np_affine *a); /* are decays carried on the written values? */
+
 /* ---- chunk_conv.c: can a be written as a convolution, and with which axes around it? Then they are its batch. */
 bool np_conv_take(np_affine *a);
 double np_conv_work(const np_affine *a, double c,

@@ -21,6 +21,11 @@
 
 #include <string.h>
 
+bool np_chunk_by_value(const np_affine *a)
+{
+    return a->decay == NP_DECAY_VALUE || a->decay == NP_DECAY_BOTH;
+}
+
 /* ---- what the chunk starts with */
 static np_lab level_at(np_chunked *m, np_lab x, const char *level, int64_t i)
 {
@@ -136,7 +141,7 @@ static np_lab read_so_far(solver *t, int p, int e, const int *block, np_lab by, 
         if (p) np_chunk_letters(out, scores, rows, "u");
         r = np_label_add(m->l, r, np_chunk_weighed(m, scores, rows, NULL, out));
     }
-    return r;
+    return m->a->decay == NP_DECAY_BOTH ? np_label_mul(m->l, r, np_short_at(&t->k, m->read_value[e])) : r;
 }
 /* The letters of a block of part p of the written values. */
 static void row_letters(const np_chunked *m, int p, char *out)
@@ -165,14 +170,15 @@ static void substitute(np_chunked *m)
     *t = (solver){.k = {.m = m}, .nparts = m->s->abreast > 1 ? 1 + m->a->nstates : 1};
     np_short *k = &t->k;
     np_label *l = m->l;
-    bool value = m->a->decay == NP_DECAY_VALUE;
+    bool value = np_chunk_by_value(m->a), both = m->a->decay == NP_DECAY_BOTH;
+    np_lab whole = np_label_one;
     int block[1 + NP_STATES][NP_WRITES], power = -1;
     char rows[NP_LETTERS], axes[NP_LETTERS], own[NP_LETTERS];
     for (int p = 0; p < t->nparts; p++) open_part(t, p, block[p]);
-    np_chunk_mix_letters(m, axes);
-    if (value) power = np_short_carry(k, axes, np_label_one, &m->whole[0][0]);
+    np_chunk_letters(axes, m->mix_value, np_label_one, "t");
+    if (value) power = np_short_carry(k, axes, np_label_one, &whole);
     np_short_open(k);
-    np_lab g = value ? np_short_at(k, m->mix[0][0]) : np_label_one;
+    np_lab g = value ? np_short_at(k, m->mix_value) : np_label_one;
     for (int p = 0; p < t->nparts; p++) {
         for (int e = 0; e < m->a->nreads; e++)
             if ((value || wanted_by_writes(m, e)) && !np_chunk_ends(m, e))
@@ -180,7 +186,7 @@ static void substitute(np_chunked *m)
         row_letters(m, p, rows);
         for (int f = 0; f < m->a->nwrites; f++) {
             np_lab x = value_at(t, p, f);
-            if (value) x = np_label_mul(l, x, np_short_at(k, m->post[f][0]));
+            if (value) x = np_label_mul(l, x, np_short_at(k, both ? m->post_value[f] : m->post[f][0]));
             k->next[block[p][f]] = np_short_put(k, np_label_mul(l, k->now[block[p][f]], g), x,
                                                 np_chunk_rows(m, f, rows, NP_LEVEL_OWN, own));
         }
@@ -194,6 +200,7 @@ static void substitute(np_chunked *m)
         np_short_give(k, read_at(t, 0, e), &m->out[e]);
     }
     np_short_close(k);
+    if (value) m->whole[0][0] = both ? np_label_mul(l, m->whole[0][0], whole) : whole;
     row_letters(m, 0, rows);
     for (int f = 0; f < m->a->nwrites; f++) {
         m->b[f] = t->late[0][f];
@@ -224,7 +231,7 @@ static void next_states(np_chunked *m)
 {
     int n = m->a->nstates;
     char out[NP_LETTERS];
-    bool key = m->a->decay == NP_DECAY_KEY;
+    bool key = m->a->decay == NP_DECAY_KEY || m->a->decay == NP_DECAY_BOTH;
     np_chunk_state_letters(m, out);
     for (int i = 0; i < n; i++) {
         np_lab s = np_label_none;
@@ -254,7 +261,7 @@ static bool needs_steps(const np_affine *a)
 {
     for (int f = 0; f < a->nwrites; f++)
         if (a->write[f].reads) return true;
-    return a->decay == NP_DECAY_VALUE;
+    return np_chunk_by_value(a);
 }
 static void write_body(np_chunked *m)
 {

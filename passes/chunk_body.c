@@ -171,6 +171,7 @@ void np_chunk_see(np_chunked *m)
         for (int e = 0; e < a->nreads; e++)
             m->c[f][e] = np_chunk_masked(m, np_frame_see(s, w->c[e], false), np_label_none);
         for (int i = 0; i < a->nstates; i++) m->post[f][i] = np_frame_see(s, w->post[i], false);
+        if (a->decay == NP_DECAY_BOTH) m->post_value[f] = np_frame_see(s, w->post_value, false);
         bool fold = a->nstates == 1 && !a->level && a->decay != NP_DECAY_VALUE; /* into the key */
         if (!fold) continue;
         m->entry[f] = m->post[f][0];
@@ -195,6 +196,8 @@ void np_chunk_see(np_chunked *m)
             m->same[e][f] = np_chunk_ends(m, e)
                                 ? np_label_none
                                 : np_chunk_score(m, np_frame_see(s, a->read[e].same[f], false), m->w[f]);
+    for (int e = 0; e < a->nreads && a->decay == NP_DECAY_BOTH; e++)
+        m->read_value[e] = np_frame_see(s, a->read[e].value, false);
     for (int f = 0; f < a->nwrites; f++)
         if (m->late[f].n || m->late[f].zero) m->w[f] = m->late[f];
     for (int i = 0; i < a->nstates; i++)
@@ -203,6 +206,9 @@ void np_chunk_see(np_chunked *m)
                                            i != j     ? np_label_none
                                            : a->level ? m->eye
                                                       : np_label_one);
+    m->mix_value = a->decay == NP_DECAY_BOTH
+                       ? np_chunk_masked(m, np_frame_see(s, a->mix_value, false), np_label_one)
+                       : m->mix[0][0];
 }
 
 /* ---- a short scan over the steps of the chunk. Slots: what it carries and gives, as labels. */

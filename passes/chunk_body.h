@@ -16,6 +16,9 @@ typedef struct np_chunked { /* one recurrence inside the body of the scan over c
         eye; /* where levels are mixed: reads as np_read has them */
     np_lab read[NP_READS][NP_STATES], w[NP_WRITES], b[NP_WRITES], c[NP_WRITES][NP_READS];
     np_lab post[NP_WRITES][NP_STATES], mix[NP_STATES][NP_STATES];
+    np_lab
+        mix_value; /* what values decay by, if they do; BOTH: and what enters and what is read are multiplied by: */
+    np_lab post_value[NP_WRITES], read_value[NP_READS];
     np_lab entry[NP_WRITES]; /* of a single state: what was multiplied into the key as the value entered */
     np_lab same[NP_READS][NP_WRITES]; /* scores within a step */
     np_lab table[2][NP_WRITES]

@@ -224,7 +224,8 @@ void np_chunk_decay(np_chunked *m)
         tables(m);
         table_scores(m);
         break;
-    case NP_DECAY_KEY: m->guard.factored && m->a->nstates == 1 ? key_factors(m) : key_scores(m); break;
+    case NP_DECAY_KEY:
+    case NP_DECAY_BOTH: m->guard.factored && m->a->nstates == 1 ? key_factors(m) : key_scores(m); break;
     case NP_DECAY_VALUE: value_scores(m); break;
     case NP_DECAY_EACH: break; /* has no scores: chunk_conv.c */
     }

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-enum { RANKS = 4 };
+enum { RANKS = 8 };
 typedef struct body { /* a scan's, and what depends on its states */
     const np_block *at;
     np_depend dep;
