@@ -259,8 +259,12 @@ static bool sort_axes(np_reader *r)
         strcpy(a->value, a->held), a->held[0] = 0; /* the decay runs along all that reads keep */
     bool key = strpbrk(mixed, a->key) != NULL, value = strpbrk(mixed, a->value) != NULL;
     bool mix = a->nstates > 1 || a->level;
+    int64_t n;
+    bool few = a->level && np_dim_int(a->l.dim[(int)a->level], &n) && n <= NP_STATES;
     a->picks = a->chosen;
-    a->each = key && value                          ? "every element of the state has its own decay"
+    a->each = key && value ? "every element of the state has its own decay"
+              : key && few ? "an axis is mixed by numbers for each channel of the key (with "
+                             "a state for each of its indices it would go in chunks)"
               : mix && (value || (key && a->level)) ? "states are mixed channel by channel"
                                                     : NULL;
     if (a->each && (a->picks || a->level)) return np_affine_refuse(r, r->scan, a->each), false;

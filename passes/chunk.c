@@ -349,8 +349,17 @@ static bool read_levels(work *w, np_affine **a, uint32_t part)
         if (!d.mixes) continue;
         np_affine *other = new_affine(w);
         if (np_affine_read(other, scan, part, &d, w->lift.rw->live) && other->key[0]) return *a = other, true;
+        if (other->each && other->no) (*a)->no = other->no, (*a)->where = other->where;
     }
     return false;
+}
+/* Is the part a state that is made from no state: a value of the step before? */
+static bool keeps_one_step(const work *w, int q)
+{
+    const np_node *const *next = (const np_node *const *)w->lift.scan->body[0]->last->arg + w->nouts;
+    int i = 0;
+    while (!(w->part[q] >> i & 1)) i++;
+    return w->part[q] >> i == 1 && !w->dep.any[next[i]->id];
 }
 static void do_part(work *w, int q)
 {
@@ -363,10 +372,14 @@ static void do_part(work *w, int q)
     bool affine = np_affine_read(a, scan, w->part[q], &w->dep, rw->live);
     if (!affine) affine = read_levels(w, &a, w->part[q]);
     if (affine) choose(w, a, &k);
+    bool once = keeps_one_step(w, q);
     if (affine && (k.conv || k.each || (a->key[0] && !a->each)))
         note_events(w, a, &k);
     else
-        note_step(w, a->state[0], affine ? NULL : a->where, affine ? k.why : a->no);
+        note_step(w, a->state[0], affine || once ? NULL : a->where,
+                  once     ? "it is a value of the step before, there is nothing to block"
+                  : affine ? k.why
+                           : a->no);
     if (k.c == 1) {
         if (w->npending && (w->needs[q] & w->pending_states)) flush(w);
         w->pending_steps |= w->part[q];
