@@ -2,6 +2,7 @@
  * looked at. The result appears whole or not at all. */
 #include "driver.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -54,6 +55,11 @@ static bool ends_with(const char *s, const char *end)
     return n >= m && strcmp(s + n - m, end) == 0;
 }
 
+static bool to_stdout(const build *b)
+{
+    return b->o->out && strcmp(b->o->out, "-") == 0; /* options.c lets only texts through */
+}
+
 /* What a compiler writes is renamed into its place, so that must not be a device or a folder. */
 static np_status find_out(build *b)
 {
@@ -62,7 +68,8 @@ static np_status find_out(build *b)
     b->out = np_str_new(b->cx, given ? given : np_str_fmt(b->cx, "%s%s", b->job.model->name, end));
     if (given && b->kind->kind == NP_CC_LIB && !ends_with(given, end))
         b->out = np_str_fmt(b->cx, "%s%s", given, end);
-    if (stat(b->out, &st) != 0 || S_ISREG(st.st_mode) || (b->kind->kind < 0 && !S_ISDIR(st.st_mode)))
+    if (to_stdout(b) || stat(b->out, &st) != 0 || S_ISREG(st.st_mode) ||
+        (b->kind->kind < 0 && !S_ISDIR(st.st_mode)))
         return NP_OK;
     np_error(b->cx, (np_loc){.file = b->out},
              S_ISDIR(st.st_mode) ? "is a folder; -o FILE names another place" : "is no regular file");
@@ -102,9 +109,18 @@ static np_status write_header(build *b)
     return np_file_write(b->cx, path, np_embed_runtime_np_rt_h, np_embed_runtime_np_rt_h_len);
 }
 
+static np_status write_stdout(build *b, const char *text)
+{
+    if (fwrite(text, 1, b->text.n, stdout) == b->text.n && fflush(stdout) == 0) return NP_OK;
+    np_error(b->cx, (np_loc){.file = np_str_new(b->cx, "standard output")}, "cannot write: %s",
+             strerror(errno));
+    return NP_FAIL;
+}
+
 static np_status write_out(build *b)
 {
     const char *text = b->text.s ? b->text.s : "";
+    if (to_stdout(b)) return write_stdout(b, text);
     if (b->kind->kind < 0) return np_file_write(b->cx, b->out, text, b->text.n);
     np_status st =
         np_cc_build(b->cx, (np_cckind)b->kind->kind, text, b->text.n, b->job.target->cflags, b->out);
@@ -116,7 +132,7 @@ static void print_done(build *b)
 {
     struct stat st;
     double front = b->last - b->start - b->passes - b->emit - b->compile;
-    if (stat(b->out, &st) != 0 || !S_ISREG(st.st_mode)) return;
+    if (to_stdout(b) || stat(b->out, &st) != 0 || !S_ISREG(st.st_mode)) return;
     fprintf(stderr, "%s: %.0f KiB; model %.0f ms", b->out, (double)st.st_size / 1024, front);
     if (b->job.lowered) fprintf(stderr, ", passes %.0f ms, C text %.0f ms", b->passes, b->emit);
     if (b->compile > 0) fprintf(stderr, ", C compiler %.0f ms", b->compile);

@@ -29,7 +29,8 @@ static const char targets[] = ""
     ;
 
 static const option options[] = {
-    {"out", 'o', TEXT, "FILE", AT(out), 0, 0, "where the result goes"},
+    {"out", 'o', TEXT, "FILE", AT(out), 0, 0,
+     "where the result goes (build: - is standard output, for C and graphs)"},
     {"weights", 'w', TEXT, "PATH", AT(weights), 0, 0,
      "a safetensors file, a Hugging Face folder or a llama2.c .bin file"},
     {"tokenizer", 0, TEXT, "PATH", AT(tokenizer), 0, 0, "what tokens stand for: a llama2.c tokenizer.bin"},
@@ -206,6 +207,16 @@ static const option *match(const np_command *c, int argc, char **argv, int *i, c
     return NULL;
 }
 
+/* `-o -` is standard output: for texts that neap writes itself. */
+static bool text_or_named(const np_command *c, const np_options *o)
+{
+    bool text = o->emit && (strcmp(o->emit, "c") == 0 || strcmp(o->emit, "graph") == 0);
+    if (!o->out || strcmp(o->out, "-") != 0 || text) return true;
+    np_options_wrong(c->name,
+                     "-o -: only --emit c and --emit graph of build go to standard output; name a file");
+    return false;
+}
+
 np_status np_options_read(np_cx *cx, const np_command *c, int argc, char **argv, int from, np_options *out)
 {
     *out = (np_options){.chunk = NP_UNSAID, .split = NP_UNSAID};
@@ -230,7 +241,7 @@ np_status np_options_read(np_cx *cx, const np_command *c, int argc, char **argv,
                          out->nargs < c->least ? c->args : out->arg[c->most]);
         return NP_FAIL;
     }
-    return NP_OK;
+    return text_or_named(c, out) ? NP_OK : NP_FAIL;
 }
 
 void np_options_help(const np_command *c, FILE *out)

@@ -71,6 +71,17 @@ expect 2 "--backend takes one of c\|null, not 'cuda'" "$neap" build gau --backen
 expect 2 "--target takes one of generic\|native, not 'vax'" "$neap" build gau --target vax
 leaves
 
+# -o -: a text goes to standard output, what is none nowhere
+"$neap" build gau --emit c -o "$work/in/gau.c" 2>/dev/null
+"$neap" build gau --emit c -o - >"$work/in/printed.c" 2>/dev/null
+same "$work/in/gau.c" "$work/in/printed.c"
+expect 0 '^fn @main' "$neap" build gau --emit graph -o -
+for kind in bin lib so obj asm; do expect 2 '-o -: only --emit c and --emit graph' "$neap" build gau --emit $kind -o -; done
+expect 2 '-o -: only --emit c and --emit graph' "$neap" build gau -o -
+expect 2 '-o -: only --emit c and --emit graph' "$neap" eval mixers/gla --in "$data/mixers/gla-mild.safetensors" -o -
+[ -e /dev/full ] && expect 1 'standard output: error: cannot write: No space left' bash -c "'$neap' build gau --emit c -o - >/dev/full"
+leaves
+
 # what cannot be a program
 expect 1 'a program reads and writes text' "$neap" build mixers/gla --set size.H=2 --set size.K=3 --set size.V=2
 expect 1 'this one cannot: ' "$neap" build attn --set causal=false --context 9 --set size.H=2 --set size.K=3 --set size.V=2 --set size.Q=2
