@@ -112,12 +112,18 @@ static np_status unknown(const np_command *c, const char *name)
     return NP_FAIL;
 }
 
-static np_status keep_count(const np_command *c, const option *o, const char *v, np_options *out)
+static bool whole_number(const char *v, int64_t least, int64_t most, int64_t *n)
 {
     char *end;
     errno = 0;
-    long long n = strtoll(v, &end, 10);
-    if (end == v || *end || errno || n < o->least || n > o->most) {
+    *n = strtoll(v, &end, 10);
+    return end != v && !*end && !errno && *n >= least && *n <= most;
+}
+
+static np_status keep_count(const np_command *c, const option *o, const char *v, np_options *out)
+{
+    int64_t n;
+    if (!whole_number(v, o->least, o->most, &n)) {
         np_options_wrong(c->name, "--%s takes a whole number from %lld to %lld, not '%s'", o->name,
                          (long long)o->least, (long long)o->most, v);
         return NP_FAIL;
@@ -131,12 +137,21 @@ static np_status keep_chunk(const np_command *c, const option *o, const char *v,
 {
     char first[32];
     const char *x = strchr(v, 'x');
-    if (!x || !isdigit((unsigned char)*v) || !isdigit((unsigned char)x[1])) return keep_count(c, o, v, out);
-    snprintf(first, sizeof first, "%.*s", (int)(x - v), v);
-    const option steps = {o->name, 0, COUNT, o->takes, AT(chunk), 2, o->most, NULL};
-    const option side = {o->name, 0, COUNT, o->takes, AT(abreast), 1, o->most, NULL};
-    if (keep_count(c, &steps, first, out)) return NP_FAIL;
-    return keep_count(c, &side, x + 1, out);
+    int64_t n, m;
+    if (!x && whole_number(v, o->least, o->most, &n)) return keep_count(c, o, v, out);
+    if (x) snprintf(first, sizeof first, "%.*s", (int)(x - v), v);
+    if (!x || !isdigit((unsigned char)*v) || !isdigit((unsigned char)x[1]) ||
+        !whole_number(first, 2, o->most, &n) || !whole_number(x + 1, 1, o->most, &m)) {
+        np_options_wrong(
+            c->name,
+            "--%s takes a whole number from %lld to %lld, or NxM: chunks of N steps, 2 or more, M of them "
+            "side by side; not '%s'",
+            o->name, (long long)o->least, (long long)o->most, v);
+        return NP_FAIL;
+    }
+    out->chunk = n;
+    out->abreast = m;
+    return NP_OK;
 }
 
 static np_status check_pass(const np_command *c, const option *o, const char *v)

@@ -32,10 +32,10 @@ expect 2 "--repeat takes .*, not 'x'" "$neap" eval gau --repeat=x
 expect 2 "--repeat takes .*, not '99999999999999999999'" "$neap" eval gau --repeat 99999999999999999999
 for c in build run eval check explain; do
     for n in -1 1.5 x '' 99999999 4x x4 4x-1; do
-        expect 2 "neap $c: --chunk takes a whole number from 0 to 1048576, not '$n'" "$neap" $c gau --chunk "$n"
+        expect 2 "neap $c: --chunk takes a whole number from 0 to 1048576, or NxM: .* not '$n'" "$neap" $c gau --chunk "$n"
     done
-    expect 2 "--chunk takes a whole number from 2 to 1048576, not '1'" "$neap" $c gau --chunk 1x4
-    expect 2 "--chunk takes a whole number from 1 to 1048576, not '0'" "$neap" $c gau --chunk 16x0
+    expect 2 "--chunk takes .* or NxM: chunks of N steps, 2 or more, .* not '1x4'" "$neap" $c gau --chunk 1x4
+    expect 2 "--chunk takes .* or NxM: .* not '16x0'" "$neap" $c gau --chunk 16x0
 done
 expect 2 "--via takes .*interp.*, not 'llvm'" "$neap" eval gau --via llvm
 expect 2 "--via takes .*interp.*, not ''" "$neap" eval gau --via ''
