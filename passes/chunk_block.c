@@ -227,6 +227,16 @@ static void contract_reads(np_chunked *m)
         m->out[e] = r;
     }
 }
+/* The key of a write, for each level that has something of what any level got of it. */
+static np_lab where_it_stays(np_chunked *m, np_lab after, np_lab key)
+{
+    char levels[NP_LETTERS];
+    if (!m->a->chosen) return key;
+    np_lab any =
+        np_chunk_if_not_zero(m, after, np_label_of(np_label_to(m->l, np_label_one, after.axes), after.axes));
+    np_label_keep(levels, after.axes, (char[]){NP_LEVEL_OF, 0}, false);
+    return np_chunk_if_not_zero(m, np_label_dot(m->l, any, np_label_one, levels), key);
+}
 static void next_states(np_chunked *m)
 {
     int n = m->a->nstates;
@@ -245,7 +255,8 @@ static void next_states(np_chunked *m)
             np_lab after = m->after[f][i], w = m->keys[f][i];
             if (m->a->write[f].own) { /* first what each level gets of the values */
                 np_lab b = np_chunk_of(m, after, np_chunk_at_u(m->b[f]));
-                s = np_label_add(m->l, s, np_chunk_dot(m, np_chunk_at_u(m->w[f]), b, "u", out));
+                w = where_it_stays(m, after, np_chunk_at_u(m->w[f]));
+                s = np_label_add(m->l, s, np_chunk_dot(m, w, b, "u", out));
                 continue;
             }
             if (!key) w = np_chunk_taken(m, after, np_label_mul(m->l, np_chunk_at_u(m->w[f]), after));
