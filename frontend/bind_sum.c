@@ -62,6 +62,31 @@ static bool dot_axis(np_lua *s, const np_val *a, const np_val *b, const np_axis 
     return false;
 }
 
+/* In the contraction: axis i of v, which is b or a itself. */
+static char letter(const np_val *a, const np_val *v, int i)
+{
+    int at = np_bind_place(a, v->axis[i]);
+    return (char)(at >= 0 ? 'a' + at : 'a' + NP_RANK + i);
+}
+static bool is_sequence(const np_val *v)
+{
+    int64_t n;
+    for (int i = 0; i < v->rank; i++)
+        if (!np_dim_int(v->node->type->dim[i], &n)) return true;
+    return false;
+}
+static bool is_weight(const np_node *x)
+{
+    while (x->nargs == 1) x = x->arg[0];
+    return x->op == NP_WEIGHT;
+}
+/* Do the axes of v come first in the node, before those of `first`? What follows reads a sequence row by row, so its rows lie
+ * one after the other, and a weight's axes are those of a row. (np_val.order has what the language says.) */
+static bool leads(const np_val *v, const np_val *first)
+{
+    bool sequence = is_sequence(v);
+    return sequence != is_sequence(first) ? sequence : is_weight(first->node) && !is_weight(v->node);
+}
 static int l_dot(lua_State *L)
 {
     np_lua *s = np_bind_enter(L);
@@ -82,23 +107,22 @@ static int l_dot(lua_State *L)
     if (!np_operand_common(s, NP_MUL, "dot", 0, 2, o, &d)) return 1;
     a->node = np_operand_convert(s, a->node, d);
     b->node = np_operand_convert(s, b->node, d);
-    for (int i = 0; i < a->rank; i++) *p++ = (char)('a' + i);
+    for (int i = 0; i < a->rank; i++) *p++ = letter(a, a, i);
     *p++ = ',';
-    for (int i = 0; i < b->rank; i++) {
-        int at = np_bind_place(a, b->axis[i]);
-        *p++ = (char)(at >= 0 ? 'a' + at : 'a' + NP_RANK + i);
-    }
+    for (int i = 0; i < b->rank; i++) *p++ = letter(a, b, i);
     *p++ = '-', *p++ = '>';
+    const np_val *side[2] = {a, b};
+    if (leads(b, a)) side[0] = b, side[1] = a;
     for (int k = 0; k < 2; k++)
-        for (int i = 0; i < o[k].v.rank; i++) {
-            np_axis *x = o[k].v.axis[i];
-            bool gone = k == 1 && np_bind_place(a, x) >= 0;
+        for (int i = 0; i < side[k]->rank; i++) {
+            np_axis *x = side[k]->axis[i];
+            bool gone = k == 1 && np_bind_place(side[0], x) >= 0;
             for (int j = 3; j <= n; j++) gone |= np_bind_axis(s, j) == x;
             if (gone) continue;
             if (rank == NP_RANK)
                 return np_bind_poison(s, "dot: the result would have more than %d axes", NP_RANK);
             axis[rank++] = x;
-            *p++ = (char)(k == 0 ? 'a' + i : 'a' + NP_RANK + i);
+            *p++ = letter(a, side[k], i);
         }
     *p = 0;
     int m = np_operand_add(order, np_operand_add(order, 0, a->order, a->rank), b->order, b->rank);

@@ -182,11 +182,26 @@ static int64_t abreast(const work *w, const np_affine *a, int64_t c)
     int64_t most = (hi + c - 1) / c;
     return !can || most < 2 ? 1 : n < most ? n : most;
 }
+enum { MATRIX = 4096, STEPS = 32 };
+/* Do reads multiply the state with a matrix, the same in every step, that is larger than the state? The step form would go
+ * through all of it in every step. */
+static bool reads_matrix(const np_affine *a)
+{
+    for (int e = 0; e < a->nreads; e++) {
+        char own[NP_LETTERS];
+        np_label_keep(own, a->read[e].axes, a->axes, false);
+        bool still = true;
+        for (int i = 0; i < a->nstates; i++) still &= !np_label_has(a->read[e].a[i], "t");
+        if (still && volume(a, own) * volume(a, a->key) >= MATRIX) return true;
+    }
+    return false;
+}
 /* Is it written step by step in every chunk? */
 static bool by_steps(const work *w, const np_affine *a)
 {
-    return (a->each || !a->key[0] || a->decay == NP_DECAY_VALUE) && !writes_reads(a) &&
-           abreast(w, a, w->c->k->chunk) > 1;
+    int64_t c = w->c->k->chunk;
+    if (c == 1 || writes_reads(a) || a->level) return false;
+    return reads_matrix(a) || ((a->each || !a->key[0] || a->decay == NP_DECAY_VALUE) && abreast(w, a, c) > 1);
 }
 /* Does a convolution over chunks of CONV steps pay? Its kernel is made anew in every call. The step form slows down where a
  * tile of the states and of all their coefficients is larger than the first-level cache. */
@@ -213,6 +228,7 @@ static int64_t chunk_of(const work *w, const np_affine *a, const choice *k, cons
         if (!fits(a, 2)) return *why = "it has too many axes", 1;
     }
     if (c > 0) return c;
+    if (k->each) return STEPS;
     c = 1;
     for (int64_t n = 16; n <= 64; n *= 2)
         if (chunk_cost(a, (double)n) < best) best = chunk_cost(a, (double)n), c = n;
@@ -267,9 +283,12 @@ static void note_events(const work *w, const np_affine *a, const choice *k)
     np_str decay = k->conv   ? "the same coefficients in every step"
                    : k->each ? (a->each ? a->each : "element by element")
                              : np_str_fmt(cx, "%s (%s)", decay_text(a), guard);
-    const char *what = k->conv ? "a convolution " : k->each ? "step by step from nothing " : "";
+    const char *what =
+        k->conv   ? "a convolution "
+        : k->each ? (k->side > 1 ? "step by step from nothing " : "step by step, all reads at once, ")
+                  : "";
     double cost = k->conv   ? np_conv_work(a, (double)tried, (double)hi)
-                  : k->each ? 2 * step_work(a)
+                  : k->each ? (k->side > 1 ? 2 : 1) * step_work(a)
                             : chunk_work(a, (double)tried);
     np_note(cx, w->lift.scan->loc,
             "scan over %s in @%s, state %s: %d read%s, %d write%s%s, %s; %s %.2g times the multiply-adds of "

@@ -7,7 +7,11 @@
  *   p[t] = mix p[t-1],                    p = 1 at first
  *   S[t] = H[t] + p[t] S,                 r_e = sum over K of a_e S[t] (or S[t-1])
  *
- * Twice the work of the step form, and all chunks at once. */
+ * Twice the work of the step form, and all chunks at once.
+ *
+ * Where one chunk comes after the other and reads multiply the state with a matrix
+ * that is larger than the state, each chunk goes step by step from the state before
+ * it, keeps S[t], and reads all of its steps in one contraction. */
 #include "chunk_body.h"
 
 /* What state i has of itself and of others a step later. */
@@ -47,6 +51,11 @@ static np_lab written(np_short *k, int i)
     }
     return sum;
 }
+static np_lab step_of(np_short *k, int i, const int *own, const char *state)
+{
+    np_lab next = np_label_add(k->m->l, mixed(k, i, own, 1, 0), written(k, i));
+    return np_label_of(np_label_to(k->m->l, next, state), state);
+}
 /* All that the steps say by themselves; H at the end in `last`. */
 static void steps(np_chunked *m, np_lab *last)
 {
@@ -62,10 +71,7 @@ static void steps(np_chunked *m, np_lab *last)
             power[i * n + j] =
                 np_short_carry(&k, mix, i == j ? np_label_one : np_label_none, &m->whole[i][j]);
     np_short_open(&k);
-    for (int i = 0; i < n; i++) {
-        next[i] = np_label_add(m->l, mixed(&k, i, own, 1, 0), written(&k, i));
-        next[i] = k.next[own[i]] = np_label_of(np_label_to(m->l, next[i], state), state);
-    }
+    for (int i = 0; i < n; i++) next[i] = k.next[own[i]] = step_of(&k, i, own, state);
     for (int e = 0; e < m->a->nreads; e++)
         np_short_give(&k, own_read(&k, e, np_chunk_ends(m, e) ? next : k.now), &m->out[e]);
     for (int i = 0; i < n; i++)
@@ -78,13 +84,40 @@ static void steps(np_chunked *m, np_lab *last)
         }
     np_short_close(&k);
 }
-void np_each_body(np_chunked *m)
+/* One chunk after the other: the state at its start is known. */
+static void in_turn(np_chunked *m)
+{
+    int n = m->a->nstates, own[NP_STATES];
+    char state[NP_LETTERS], out[NP_LETTERS];
+    np_short k = {.m = m};
+    np_lab seen[2][NP_STATES];
+    np_chunk_state_letters(m, state);
+    for (int i = 0; i < n; i++) own[i] = np_short_carry(&k, state, m->state[i], &m->next[i]);
+    np_short_open(&k);
+    for (int i = 0; i < n; i++) {
+        np_lab next = k.next[own[i]] = step_of(&k, i, own, state);
+        for (int end = 0; end < 2; end++)
+            if (np_chunk_any_read(m, end)) np_short_give(&k, end ? next : k.now[own[i]], &seen[end][i]);
+    }
+    np_short_close(&k);
+    for (int e = 0; e < m->a->nreads; e++) {
+        np_lab r = np_label_none;
+        np_chunk_read_letters(m, e, true, out);
+        for (int i = 0; i < n; i++)
+            if (!m->read[e][i].zero)
+                r = np_label_add(
+                    m->l, r, np_chunk_dot(m, m->read[e][i], seen[np_chunk_ends(m, e)][i], m->a->key, out));
+        for (int f = 0; f < m->a->nwrites; f++)
+            r = np_label_add(m->l, r, np_chunk_product(m, m->same[e][f], m->b[f], m->a->chosen));
+        m->out[e] = np_label_of(np_label_to(m->l, r, out), out);
+    }
+}
+static void from_nothing(np_chunked *m)
 {
     np_label *l = m->l;
     int n = m->a->nstates;
     np_lab last[NP_STATES];
     char out[NP_LETTERS];
-    np_chunk_see(m);
     steps(m, last);
     for (int e = 0; e < m->a->nreads; e++)
         for (int i = 0; i < n; i++)
@@ -102,4 +135,9 @@ void np_each_body(np_chunked *m)
             s = np_label_add(l, s, np_chunk_product(m, m->whole[i][j], m->state[j], m->a->chosen));
         m->next[i] = np_label_of(np_label_to(l, s, out), out);
     }
+}
+void np_each_body(np_chunked *m)
+{
+    np_chunk_see(m);
+    m->s->abreast > 1 ? from_nothing(m) : in_turn(m);
 }

@@ -60,4 +60,17 @@ done
 s4d="$root/models/mixers/s4d.lua --set size.B=1 --set size.T=512 --set size.D=64 --set size.N"
 expect 0 'step form \(chunk 1\): a convolution would not pay' "$neap" explain $s4d=16
 expect 0 'a convolution in chunks of 16 steps' "$neap" explain $s4d=64
+# rows of a sequence lie one after the other, whichever operand of dot stands first; outputs keep the order of the language
+cat >"$work/in/turned.lua" <<'LUA'
+return model {
+  build = function()
+    local T, D, N = axis("T"), axis("D", 4), axis("N", 3)
+    return { y = exp(dot(weight("W", { N, D }), input("x", { T, D }), D)) }
+  end,
+}
+LUA
+expect 0 "" "$neap" build "$work/in/turned.lua" --emit graph -o turned.np
+expect 0 '^  %[a-z0-9.]+ f32\[T,3\] = contract ' cat turned.np
+expect 0 '\(y f32\[3,T\]\)' cat turned.np
+leaves turned.np
 finish
