@@ -152,7 +152,7 @@ static bool writes_reads(const np_affine *a)
  * 512-bit registers, heads of 64 x 64 and 128 x 128 (docs/bench.md). The step form keeps a tile of the state in that cache
  * and takes the next one after a block of steps; states that are LARGE cost more. A chunk reads and writes the whole state,
  * wherever it lies, and copies what is fed to it; with decays along the values it goes step by step within the chunk. */
-enum { LARGE = 16384, LANES = 64 };
+static const double LARGE = 16384, LANES = 64; /* elements */
 static double step_cost(const np_affine *a)
 {
     return step_work(a) * (volume(a, a->key) * volume(a, a->value) < LARGE ? 1 : 1.25);
@@ -205,7 +205,8 @@ static bool by_steps(const work *w, const np_affine *a)
 }
 /* Does a convolution over chunks of CONV steps pay? Its kernel is made anew in every call. The step form slows down where a
  * tile of the states and of all their coefficients is larger than the first-level cache. */
-enum { CONV = 16, TABLES = 96 * 1024 };
+enum { CONV = 16 };
+static const double TABLES = 96 * 1024; /* bytes */
 static bool conv_pays(const work *w, const np_affine *a)
 {
     int64_t lo, hi;

@@ -9,7 +9,7 @@
 
 static np_mod *placed(const char *text)
 {
-    np_pipeline_opts o = {.knobs = {32, 4, 1}};
+    np_pipeline_opts o = {.knobs = {.lanes = 32, .rows = 4, .chunk = 1}};
     np_mod *m = np_parse(cx, "t.np", text, strlen(text));
     ck_assert_msg(m && cx->nerrors == 0, "%s", cx->ndiags ? cx->diag[0].text : "?");
     for (int i = 0; i < m->nfns; i++) np_mod_put(m, np_pipeline_run(m->fn[i], &o));

@@ -21,7 +21,7 @@ static const char text[] = "dim T in 1..65536 time\n"
                            "}\n";
 static np_mod *placed(void)
 {
-    np_pipeline_opts o = {.knobs = {32, 4, 1}};
+    np_pipeline_opts o = {.knobs = {.lanes = 32, .rows = 4, .chunk = 1}};
     np_mod *m = np_parse(cx, "math.np", text, strlen(text));
     ck_assert_ptr_nonnull(m);
     np_mod_put(m, np_pipeline_run(m->fn[0], &o));

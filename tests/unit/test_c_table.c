@@ -73,7 +73,7 @@ static built build(void)
     ck_assert_int_eq(np_stream_derive(b.m), NP_OK);
     ck_assert_ptr_nonnull(np_mod_fn(b.m, "step"));
     b.whole = np_fn_copy(np_mod_fn(b.m, "whole"));
-    np_pipeline_opts o = {.knobs = {32, 4, 1}};
+    np_pipeline_opts o = {.knobs = {.lanes = 32, .rows = 4, .chunk = 1}};
     for (int i = 0; i < b.m->nfns; i++)
         if (strcmp(b.m->fn[i]->name, "main") != 0) np_mod_put(b.m, np_pipeline_run(b.m->fn[i], &o));
     np_program p = {.mod = b.m,
