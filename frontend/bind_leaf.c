@@ -254,6 +254,8 @@ static int l_input(lua_State *L)
     np_dtype d = NP_F32;
     np_str name = np_str_new(s->cx, luaL_checkstring(L, 1));
     int n = declared_axes(s, name, axis), dflt = np_bind_is_type(s, 3, &d) ? 4 : 3;
+    if (lua_type(L, dflt) == LUA_TSTRING)
+        luaL_argerror(L, dflt, "a type is written without quotes: int, bool, f32, bf16 or f16");
     if (is_given(s, name)) return param(s, name, d, n, axis);
     if (!lua_isnoneornil(L, dflt)) {
         if (np_bind_is_val(s, dflt)) {

@@ -71,6 +71,7 @@ static void starts(np_chunked *m)
                 np_lab by = value ? np_label_one : m->before[np_chunk_ends(m, e)][i][j];
                 np_lab a = np_label_mul(m->l, m->read[e][i], by);
                 np_lab seen = np_chunk_taken(m, by, np_label_dot(m->l, a, m->state[j], out));
+                seen = np_chunk_taken(m, m->how[e][i], seen);
                 m->start[e] = np_label_add(m->l, m->start[e], seen);
             }
     }

@@ -13,7 +13,7 @@ typedef struct np_chunked { /* one recurrence inside the body of the scan over c
     np_lab t, u, valid, past[2]; /* numbers of steps; [t]: is there such a step; [t,u]: u < t, u <= t */
     np_lab count;                /* how many steps there are; n is NULL: c */
     np_lab apart[NP_READS], how[NP_READS][NP_STATES],
-        eye; /* where levels are mixed: reads as np_read has them */
+        eye; /* reads as np_read has them; `how` where levels are mixed or the body chooses */
     np_lab read[NP_READS][NP_STATES], w[NP_WRITES], b[NP_WRITES], c[NP_WRITES][NP_READS];
     np_lab post[NP_WRITES][NP_STATES], mix[NP_STATES][NP_STATES];
     np_lab

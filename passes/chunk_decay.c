@@ -114,8 +114,8 @@ static void table_scores(np_chunked *m)
                 np_lab table = m->table[np_chunk_ends(m, e)][f][i];
                 if (table.zero) continue;
                 np_lab p = np_chunk_score(m, m->read[e][i], np_chunk_at_u(m->w[f]));
-                sum = np_label_add(m->l, sum,
-                                   plain ? p : np_chunk_taken(m, table, np_label_mul(m->l, p, table)));
+                if (!plain) p = np_chunk_taken(m, table, np_label_mul(m->l, p, table));
+                sum = np_label_add(m->l, sum, np_chunk_taken(m, m->how[e][i], p));
             }
             m->scores[e][f] = in_past(m, e, sum);
         }

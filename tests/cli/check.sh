@@ -36,6 +36,22 @@ return model {
 }
 L
 expect 0 ' passed, 0 failed' "$neap" check "$work/in/taken.lua"
+# a state that is reset and then read for the next write: what was there is not read, not even a NaN
+cat >"$work/in/reset.lua" <<'L'
+local T, K, V = axis "T", axis("K", 4), axis("V", 3)
+return model {
+  build = function()
+    local q, k, v, reset = input("q", { T, K }), input("k", { T, K }), input("v", { T, V }), input("reset", { T }, bool)
+    local o = scan(T, { S = zeros { K, V } }, function(s)
+      local S = where(reset, 0, s.S)
+      S = S + k * (v - dot(k, S, K))
+      return dot(q, S, K), { S = S }
+    end)
+    return { o = o:as { T, V } }
+  end,
+}
+L
+expect 0 ' passed, 0 failed' "$neap" check "$work/in/reset.lua"
 # a normaliser and a stabiliser in chunks of an odd size: gcc 12 has taken vectors of it from wrong places (backends/targets.def)
 cat >"$work/in/odd.lua" <<'L'
 local T, H, K, V = axis "T", axis("H", 2), axis("K", 4), axis("V", 3)
