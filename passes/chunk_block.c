@@ -51,6 +51,16 @@ static np_lab see_levels(np_chunked *m, np_lab by, np_lab how, int j, const char
     }
     return sum;
 }
+/* What read e has of state i at the start: where the body has not taken the state, the sum of what it multiplies zeros by. */
+static np_lab or_nothing(np_chunked *m, int e, int i, np_lab seen, const char *out)
+{
+    np_lab how = m->how[e][i];
+    if (!m->a->chosen || !how.n || !seen.n) return seen;
+    np_lab zero = np_label_of(np_label_to(m->l, np_label_none, ""), "");
+    np_lab taken = np_label_op(m->l, NP_NE, 2, (np_lab[]){how, zero});
+    np_lab zeros = np_chunk_dot(m, m->read[e][i], np_label_one, m->a->key, out);
+    return np_label_select(m->l, taken, seen, zeros);
+}
 static void starts(np_chunked *m)
 {
     int n = m->a->nstates;
@@ -71,7 +81,10 @@ static void starts(np_chunked *m)
                 np_lab by = value ? np_label_one : m->before[np_chunk_ends(m, e)][i][j];
                 np_lab a = np_label_mul(m->l, m->read[e][i], by);
                 np_lab seen = np_chunk_taken(m, by, np_label_dot(m->l, a, m->state[j], out));
-                seen = np_chunk_taken(m, m->how[e][i], seen);
+                if (i == j)
+                    seen = or_nothing(m, e, i, seen, out);
+                else
+                    seen = np_chunk_taken(m, m->how[e][i], seen);
                 m->start[e] = np_label_add(m->l, m->start[e], seen);
             }
     }

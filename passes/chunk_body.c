@@ -192,7 +192,6 @@ void np_chunk_see(np_chunked *m)
             m->read[e][i] = np_frame_see(s, x, false);
             m->how[e][i] =
                 np_chunk_ends(m, e) || !a->chosen ? np_label_one : np_frame_see(s, a->read[e].how[i], false);
-            m->apart[e] = np_frame_see(s, a->read[e].apart, false);
         }
     for (int e = 0; e < a->nreads; e++)
         for (int f = 0; f < a->nwrites; f++)
