@@ -134,9 +134,11 @@ static np_status emit(np_cx *cx, const np_program *p, np_text *out)
     if (p->runtime) np_text_add(out, "#define _XOPEN_SOURCE 700\n");
     np_text_add(out, "#include <math.h>\n#include <stdbool.h>\n#include <stddef.h>\n#include "
                      "<stdint.h>\n#include <string.h>\n"
-                     "#if defined __GNUC__ && !defined __clang__ /* jammed loops would keep sums in memory; lanes stay a "
-                     "loop, so that they become vectors */\n"
-                     "#pragma GCC optimize(\"no-loop-unroll-and-jam\")\n#define np_lanes _Pragma(\"GCC unroll 1\")\n"
+                     "#if defined __GNUC__ && !defined __clang__ /* jammed loops would keep sums in memory; gcc 12 takes "
+                     "vectors from wrong places\n   once it has put a kernel into its only caller; lanes stay a loop, so that "
+                     "they become vectors */\n"
+                     "#pragma GCC optimize(\"no-loop-unroll-and-jam\", \"no-inline-functions-called-once\")\n"
+                     "#define np_lanes _Pragma(\"GCC unroll 1\")\n"
                      "#else\n#define np_lanes\n#endif\n");
     if (c.kernels.s && strstr(c.kernels.s, "np_prefetch("))
         np_text_add(out, "#if defined __GNUC__\n"

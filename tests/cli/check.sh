@@ -52,7 +52,7 @@ return model {
 }
 L
 expect 0 ' passed, 0 failed' "$neap" check "$work/in/reset.lua"
-# a normaliser and a stabiliser in chunks of an odd size: gcc 12 has taken vectors of it from wrong places (backends/targets.def)
+# a normaliser and a stabiliser in chunks of an odd size: gcc 12 has taken vectors of it from wrong places (backends/c.c)
 cat >"$work/in/odd.lua" <<'L'
 local T, H, K, V = axis "T", axis("H", 2), axis("K", 4), axis("V", 3)
 return model {
