@@ -53,6 +53,21 @@ np_fn *np_chunk_abreast(const np_fn *f, np_node *const *scan, int n);
 
 bool np_chunk_by_value(const np_affine *a); /* are decays carried on the written values? */
 
+/* ---- chunk_cost.c: which form a recurrence takes. */
+typedef struct np_wanted {
+    int64_t chunk, abreast; /* 0: what pays; 1: step by step. Chunks side by side, if it can be */
+    int64_t most;           /* steps there may be */
+} np_wanted;
+typedef struct np_choice { /* c steps a chunk (1: step by step, and why), so many chunks side by side */
+    int64_t c, side;
+    bool conv, each;
+    const char *why;
+} np_choice;
+/* May rewrite a: batch and value for a convolution, decays along key and value taken apart. */
+np_choice np_chunk_choose(np_affine *a, const np_wanted *w);
+/* Multiply-adds of that form in chunks of c, of so many steps in all, relative to the step form. */
+double np_chunk_effort(const np_affine *a, const np_choice *k, int64_t c, int64_t steps);
+
 /* ---- chunk_conv.c: can a be written as a convolution, and with which axes around it? Then they are its batch. */
 bool np_conv_take(np_affine *a);
 double np_conv_work(const np_affine *a, double c,
