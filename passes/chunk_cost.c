@@ -67,11 +67,11 @@ static double step_cost(const np_affine *a)
 }
 static double chunk_cost(const np_affine *a, double c)
 {
-    if (np_chunk_by_value(a)) return 4 * chunk_work(a, c);
     double k = volume(a, a->key) * volume(a, a->held), v = volume(a, a->value) * volume(a, a->held),
            states = a->nstates * volume(a, (char[]){a->level, 0}),
            passes = a->nreads + a->nwrites + writes_reads(a);
-    return 0.92 * chunk_work(a, c) + states * (4.5 * passes * volume(a, a->key) * v / c + 10 * (k + v));
+    double slow = a->decay == NP_DECAY_VALUE ? 1.6 : 0.92;
+    return slow * chunk_work(a, c) + states * (4.5 * passes * volume(a, a->key) * v / c + 10 * (k + v));
 }
 /* How many chunks of c steps lie side by side. What is kept for each of them is memory: that many and no more, whatever T is.
  * One core that computes them one after the other gains nothing, so they are asked for. */
