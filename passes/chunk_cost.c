@@ -77,9 +77,11 @@ static double chunk_cost(const np_affine *a, double c)
  * One core that computes them one after the other gains nothing, so they are asked for. */
 static int64_t abreast(const np_wanted *w, const np_affine *a, int64_t c)
 {
-    int64_t n = w->abreast, most = (w->most + c - 1) / c;
-    bool can = c > 1 && n > 1 && fits(a, 4) && !((np_chunk_by_value(a) || a->level) && writes_reads(a));
-    return !can || most < 2 ? 1 : n < most ? n : most;
+    bool can =
+        c > 1 && w->abreast > 1 && fits(a, 4) && !((np_chunk_by_value(a) || a->level) && writes_reads(a));
+    if (!can) return 1;
+    int64_t chunks = (w->most + c - 1) / c;
+    return chunks < 2 ? 1 : chunks < w->abreast ? chunks : w->abreast;
 }
 enum { MATRIX = 4096, STEPS = 32 };
 /* Do reads multiply the state with a matrix, the same in every step, that is larger than the state? The step form would go
