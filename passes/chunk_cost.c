@@ -83,7 +83,8 @@ static int64_t abreast(const np_wanted *w, const np_affine *a, int64_t c)
     int64_t chunks = (w->most + c - 1) / c;
     return chunks < 2 ? 1 : chunks < w->abreast ? chunks : w->abreast;
 }
-enum { MATRIX = 4096, STEPS = 32 };
+enum { STEPS = 32 };
+static const double MATRIX = 4096; /* elements */
 /* Do reads multiply the state with a matrix, the same in every step, that is larger than the state? The step form would go
  * through all of it in every step. */
 static bool reads_matrix(const np_affine *a)
