@@ -19,6 +19,8 @@ expect 0 ' passed, 0 failed' "$neap" check griffin --set window=5 # a key of the
 expect 1 'there is no kind of layers nope' "$neap" check hybrid --set pattern='gla nope'
 expect 0 '^ok +chunk 5, compiled: gives what is described' "$neap" check mixers/gla --chunk 5
 expect 0 '^ok +chunk 5x3, compiled: gives what is described' "$neap" check mixers/gla --chunk 5x3
+# sizes that are asked for win over those of the self-test
+expect 0 ' passed, 0 failed' "$neap" check mixers/gla --set size.H=1 --set size.K=1 --set size.V=1
 expect 0 '^--chunk: warning: 64: there are at most 37 steps at once' "$neap" check mixers/gla --chunk 64
 expect 0 '^ok +compiled: gives what is described' "$neap" check attn
 # a state that is taken over at times, or not: what is not taken does not come through, not even a NaN
