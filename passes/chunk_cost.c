@@ -103,7 +103,8 @@ static bool by_steps(const np_wanted *w, const np_affine *a)
 {
     int64_t c = w->chunk;
     if (c == 1 || writes_reads(a) || a->level) return false;
-    return reads_matrix(a) || ((a->each || !a->key[0] || a->decay == NP_DECAY_VALUE) && abreast(w, a, c) > 1);
+    return (reads_matrix(a) && fits(a, 2)) ||
+           ((a->each || !a->key[0] || a->decay == NP_DECAY_VALUE) && abreast(w, a, c) > 1);
 }
 /* Does a convolution over chunks of CONV steps pay? Its kernel is made anew in every call. The step form slows down where a
  * tile of the states and of all their coefficients is larger than the first-level cache. */

@@ -118,4 +118,20 @@ for m in momentum rows back across alike; do proved $m.lua; done
 expect 0 'no step: ' "$neap" check back.lua
 proved back.lua --chunk 5
 leaves momentum.lua rows.lua back.lua across.lua alike.lua
+# as many axes as there may be: a state that is read by a matrix has none left for the steps of a chunk
+cat >axes.lua <<'L'
+local T, A, B, C, D, E, F, N, O = axis "T", axis("A", 2), axis("X", 2), axis("C", 2), axis("D", 1), axis("E", 1), axis("F", 1), axis("N", 64), axis("O", 64)
+return model {
+  build = function()
+    local x, g = input("x", { T, A, B, C, D, E, F, N }), sigmoid(input("g", { A, B, C, D, E, F, N }))
+    local o = scan(T, { S = zeros { A, B, C, D, E, F, N } }, function(s)
+      local S = g * s.S + x
+      return dot(input("M", { O, N }), S, N), { S = S }
+    end)
+    return { o = o }
+  end,
+}
+L
+proved axes.lua
+leaves axes.lua
 finish
