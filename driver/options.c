@@ -137,11 +137,12 @@ static np_status keep_chunk(const np_command *c, const option *o, const char *v,
 {
     char first[32];
     const char *x = strchr(v, 'x');
-    int64_t n, m;
-    if (!x && whole_number(v, o->least, o->most, &n)) return keep_count(c, o, v, out);
+    int64_t n, m = 0;
     if (x) snprintf(first, sizeof first, "%.*s", (int)(x - v), v);
-    if (!x || !isdigit((unsigned char)*v) || !isdigit((unsigned char)x[1]) ||
-        !whole_number(first, 2, o->most, &n) || !whole_number(x + 1, 1, o->most, &m)) {
+    bool good = x ? isdigit((unsigned char)*v) && isdigit((unsigned char)x[1]) &&
+                        whole_number(first, 2, o->most, &n) && whole_number(x + 1, 1, o->most, &m)
+                  : whole_number(v, o->least, o->most, &n);
+    if (!good) {
         np_options_wrong(
             c->name,
             "--%s takes a whole number from %lld to %lld, or NxM: chunks of N steps, 2 or more, M of them "

@@ -42,6 +42,7 @@ void np_arena_free(np_arena *a); /* everything at once; reusable afterwards */
 typedef const char *np_str;
 np_str np_str_new(np_cx *cx, const char *s);
 np_str np_str_len(np_cx *cx, const char *s, size_t n);
+uint64_t np_str_hash(const char *s, size_t n); /* of n characters */
 np_str np_str_fmt(np_cx *cx, const char *fmt, ...) NP_PRINTF(2, 3);
 /* Edit distance, for messages that say what was meant; above `most`: most + 1. */
 int np_str_distance(const char *a, const char *b, int most);

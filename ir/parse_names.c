@@ -6,9 +6,7 @@
 
 static int bucket_of(np_str s)
 {
-    uint32_t h = 2166136261u;
-    for (; *s; s++) h = (h ^ (unsigned char)*s) * 16777619u;
-    return (int)(h % NP_PARSE_BUCKETS);
+    return (int)(np_str_hash(s, strlen(s)) % NP_PARSE_BUCKETS);
 }
 np_node *np_parse_lookup(const np_names *t, np_str name)
 {

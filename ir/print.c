@@ -23,15 +23,9 @@ typedef struct printer {
     int next;
 } printer;
 
-static used **bucket_of(printer *p, np_str s)
-{
-    uint32_t h = 2166136261u;
-    for (; *s; s++) h = (h ^ (unsigned char)*s) * 16777619u;
-    return &p->bucket[h % BUCKETS];
-}
 static np_str unique(printer *p, np_str want)
 {
-    used **bucket = bucket_of(p, want), *e = *bucket;
+    used **bucket = &p->bucket[np_str_hash(want, strlen(want)) % BUCKETS], *e = *bucket;
     while (e && strcmp(e->name, want) != 0) e = e->older;
     if (e) {
         size_t room = strlen(want) + 16;

@@ -10,7 +10,7 @@ struct np_strtab {
     size_t cap, n; /* cap is a power of two */
 };
 
-static uint64_t hash(const char *s, size_t n)
+uint64_t np_str_hash(const char *s, size_t n)
 {
     uint64_t h = 0xcbf29ce484222325u;
     for (size_t i = 0; i < n; i++) h = (h ^ (unsigned char)s[i]) * 0x100000001b3u;
@@ -19,7 +19,7 @@ static uint64_t hash(const char *s, size_t n)
 
 static np_str *find(struct np_strtab *t, const char *s, size_t n)
 {
-    for (size_t i = hash(s, n);; i++) {
+    for (size_t i = np_str_hash(s, n);; i++) {
         np_str *slot = &t->slot[i & (t->cap - 1)];
         if (!*slot || (strncmp(*slot, s, n) == 0 && (*slot)[n] == 0)) return slot;
     }

@@ -102,6 +102,13 @@ static void sort_parts(work *w)
     }
 }
 
+static int64_t most_steps(const work *w)
+{
+    int64_t lo, hi;
+    np_dim_range(w->lift.n, &lo, &hi);
+    return hi;
+}
+
 /* ---- notes */
 static const char *decay_text(const np_affine *a)
 {
@@ -124,8 +131,7 @@ static void note_events(const work *w, const np_affine *a, const np_choice *k)
 {
     np_cx *cx = w->lift.rw->b->cx;
     int solved = 0;
-    int64_t lo, hi, tried = k->c == 1 ? 32 : k->c;
-    np_dim_range(w->lift.n, &lo, &hi);
+    int64_t tried = k->c == 1 ? 32 : k->c;
     for (int f = 0; f < a->nwrites; f++) solved += a->write[f].reads;
     np_str after = solved ? np_str_fmt(cx, ", %d of them after reads of the same step", solved) : "";
     np_guard g = np_guard_of(a->mix[0][0], tried);
@@ -147,7 +153,7 @@ static void note_events(const work *w, const np_affine *a, const np_choice *k)
             "the step form",
             np_dim_str(cx, w->lift.n), w->lift.rw->b->fn->name, a->state[0]->name ? a->state[0]->name : "",
             a->nreads, a->nreads == 1 ? "" : "s", a->nwrites, a->nwrites == 1 ? "" : "s", after, decay,
-            form_text(cx, k, what), np_chunk_effort(a, k, tried, hi));
+            form_text(cx, k, what), np_chunk_effort(a, k, tried, most_steps(w)));
 }
 static void note_step(const work *w, const np_node *state, const np_node *where, const char *why)
 {
@@ -161,12 +167,6 @@ static void note_step(const work *w, const np_node *state, const np_node *where,
 }
 
 /* ---- one scan */
-static int64_t most_steps(const work *w)
-{
-    int64_t lo, hi;
-    np_dim_range(w->lift.n, &lo, &hi);
-    return hi;
-}
 static bool may_split(const work *w)
 {
     return w->c->nsplit + w->nparts < MAXSPLIT;

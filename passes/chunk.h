@@ -70,10 +70,6 @@ double np_chunk_effort(const np_affine *a, const np_choice *k, int64_t c, int64_
 
 /* ---- chunk_conv.c: can a be written as a convolution, and with which axes around it? Then they are its batch. */
 bool np_conv_take(np_affine *a);
-double np_conv_work(const np_affine *a, double c,
-                    double steps); /* multiply-adds of a step, tables included */
-double np_conv_cost(const np_affine *a, double c,
-                    double steps); /* the same, weighed: against those of the step form */
 
 /* ---- chunk_step.c: the part of a scan that belongs to the states in `mask` as a
  * scan of its own; `done`: states whose reads are lifted already. Gives the final

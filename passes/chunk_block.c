@@ -56,10 +56,8 @@ static np_lab or_nothing(np_chunked *m, int e, int i, np_lab seen, const char *o
 {
     np_lab how = m->how[e][i];
     if (!m->a->chosen || !how.n || !seen.n) return seen;
-    np_lab zero = np_label_of(np_label_to(m->l, np_label_none, ""), "");
-    np_lab taken = np_label_op(m->l, NP_NE, 2, (np_lab[]){how, zero});
     np_lab zeros = np_chunk_dot(m, m->read[e][i], np_label_one, m->a->key, out);
-    return np_label_select(m->l, taken, seen, zeros);
+    return np_label_select(m->l, np_chunk_not_zero(m, how), seen, zeros);
 }
 static void starts(np_chunked *m)
 {

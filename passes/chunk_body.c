@@ -55,6 +55,11 @@ np_lab np_chunk_dot(np_chunked *m, np_lab x, np_lab y, const char *over, const c
     }
     return np_label_dot(m->l, x, y, out);
 }
+np_lab np_chunk_not_zero(np_chunked *m, np_lab x)
+{
+    np_lab zero = np_label_of(np_label_to(m->l, np_label_none, ""), "");
+    return np_label_op(m->l, NP_NE, 2, (np_lab[]){x, zero});
+}
 np_lab np_chunk_taken(np_chunked *m, np_lab by, np_lab x)
 {
     return m->a->chosen ? np_chunk_if_not_zero(m, by, x) : x;
@@ -62,9 +67,7 @@ np_lab np_chunk_taken(np_chunked *m, np_lab by, np_lab x)
 np_lab np_chunk_if_not_zero(np_chunked *m, np_lab by, np_lab x)
 {
     if (!by.n || !x.n) return x;
-    np_lab taken =
-        np_label_op(m->l, NP_NE, 2, (np_lab[]){by, np_label_of(np_label_to(m->l, np_label_none, ""), "")});
-    np_lab arg[3] = {taken, x, np_label_none};
+    np_lab arg[3] = {np_chunk_not_zero(m, by), x, np_label_none};
     return np_label_within(by, x.axes) ? np_label_op_as(m->l, NP_SELECT, 3, arg, x.axes)
                                        : np_label_op(m->l, NP_SELECT, 3, arg);
 }

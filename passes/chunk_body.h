@@ -56,6 +56,7 @@ np_lab np_chunk_of(np_chunked *m, np_lab x, np_lab value);
 /* x, which was or will be multiplied by `by`. Where the body chooses or mixes states, a factor of 0 says that something is not
  * taken at all, whatever it is (where(c, a, b) is a mix by 1 and 0): not even a NaN of it comes through. */
 np_lab np_chunk_taken(np_chunked *m, np_lab by, np_lab x);
+np_lab np_chunk_not_zero(np_chunked *m, np_lab x); /* a mask */
 np_lab np_chunk_if_not_zero(np_chunked *m, np_lab by, np_lab x); /* .. whatever the body does */
 /* x times `by`, and the sum of x y over letters; `zeros`: as above, factors of 0 (of x in the sum) mean nothing. */
 np_lab np_chunk_product(np_chunked *m, np_lab by, np_lab x, bool zeros);

@@ -303,28 +303,3 @@ void np_conv_body(np_chunked *m)
     reads(m, back ? behind : np_label_none);
     next_states(m, back ? np_label_none : np_chunk_at_u(behind));
 }
-
-/* Multiply-adds of a step: states at the chunk's end and reads of them, the kernel's products, and the tables of powers. */
-typedef struct parts {
-    double states, kernel, tables;
-} parts;
-static parts work_of(const np_affine *a, double c, double steps)
-{
-    double k = 1, kept = 1, n = a->nstates;
-    int64_t lo, hi;
-    for (const char *p = a->key; *p; p++) np_dim_range(a->l.dim[(int)*p], &lo, &hi), k *= (double)hi;
-    for (const char *p = a->value; *p; p++) np_dim_range(a->l.dim[(int)*p], &lo, &hi), kept *= (double)hi;
-    double powers = n * n * n + n * n * (a->nreads + a->nwrites) + n * a->nreads * a->nwrites;
-    return (parts){kept * k * n * (a->nreads + a->nwrites + n / c), kept * c / 2 * a->nreads * a->nwrites,
-                   c * k * powers / steps};
-}
-double np_conv_work(const np_affine *a, double c, double steps)
-{
-    parts p = work_of(a, c, steps);
-    return p.states + p.kernel + p.tables;
-}
-double np_conv_cost(const np_affine *a, double c, double steps)
-{
-    parts p = work_of(a, c, steps);
-    return 1.2 * p.states + 9 * p.kernel + 2.7 * p.tables;
-}

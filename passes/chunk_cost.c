@@ -44,6 +44,15 @@ static double chunk_work(const np_affine *a, double c)
     double mixing = a->level ? k * v * levels * levels / c + levels * levels * levels : 0;
     return k * v * (a->nreads + a->nwrites) * a->nstates * levels + c * (pairs * (k + v) + table) + mixing;
 }
+/* As a convolution: states at the chunk's end and reads of them, the kernel's products, and its tables of powers, made in
+ * every call of so many steps. `weighed`: against multiply-adds of the step form. */
+static double conv_work(const np_affine *a, double c, double steps, bool weighed)
+{
+    double k = volume(a, a->key), v = volume(a, a->value), n = a->nstates, pairs = a->nreads * a->nwrites;
+    double states = v * k * n * (a->nreads + a->nwrites + n / c), kernel = v * c / 2 * pairs,
+           tables = c * k * (n * n * n + n * n * (a->nreads + a->nwrites) + n * pairs) / steps;
+    return weighed ? 1.2 * states + 9 * kernel + 2.7 * tables : states + kernel + tables;
+}
 static bool fits(const np_affine *a, size_t more)
 {
     bool good = strlen(a->axes) + more <= NP_RANK;
@@ -115,7 +124,7 @@ static bool conv_pays(const np_wanted *w, const np_affine *a)
     double beside = volume(a, a->batch) * volume(a, a->value),
            tile = volume(a, a->key) * (beside < LANES ? beside : LANES),
            bytes = 4 * tile * a->nstates * (2 + a->nreads + a->nwrites);
-    return np_conv_cost(a, CONV, (double)w->most) < step_work(a) * (bytes <= TABLES ? 1 : 1.6);
+    return conv_work(a, CONV, (double)w->most, true) < step_work(a) * (bytes <= TABLES ? 1 : 1.6);
 }
 /* How many steps a chunk has; 1 and why if none pays. */
 static int64_t chunk_of(const np_wanted *w, const np_affine *a, const np_choice *k, const char **why)
@@ -149,7 +158,7 @@ np_choice np_chunk_choose(np_affine *a, const np_wanted *w)
 }
 double np_chunk_effort(const np_affine *a, const np_choice *k, int64_t c, int64_t steps)
 {
-    double work = k->conv   ? np_conv_work(a, (double)c, (double)steps)
+    double work = k->conv   ? conv_work(a, (double)c, (double)steps, false)
                   : k->each ? (k->side > 1 ? 2 : 1) * step_work(a)
                             : chunk_work(a, (double)c);
     return work / step_work(a);

@@ -25,19 +25,20 @@ static np_lab mixed(np_short *k, int i, const int *slot, int stride, int j)
     }
     return sum;
 }
-static np_lab own_read(np_short *k, int e, const np_lab *states)
+/* Read e of these states, and of what its own step writes: at the running step of k, or (NULL) at all steps of the chunk. */
+static np_lab own_read(np_chunked *m, np_short *k, int e, const np_lab *states)
 {
-    np_chunked *m = k->m;
     char out[NP_LETTERS];
-    np_chunk_read_letters(m, e, false, out);
+    np_chunk_read_letters(m, e, !k, out);
     np_lab r = np_label_none;
     for (int i = 0; i < m->a->nstates; i++) {
-        np_lab a = np_short_at(k, m->read[e][i]);
-        r = np_label_add(m->l, r, np_chunk_dot(m, a, states[i], m->a->key, out));
+        np_lab a = k ? np_short_at(k, m->read[e][i]) : m->read[e][i];
+        if (!a.zero) r = np_label_add(m->l, r, np_chunk_dot(m, a, states[i], m->a->key, out));
     }
     for (int f = 0; f < m->a->nwrites; f++) {
-        np_lab same = np_short_at(k, m->same[e][f]);
-        r = np_label_add(m->l, r, np_chunk_product(m, same, np_short_at(k, m->b[f]), m->a->chosen));
+        np_lab same = m->same[e][f], b = m->b[f];
+        if (k) same = np_short_at(k, same), b = np_short_at(k, b);
+        r = np_label_add(m->l, r, np_chunk_product(m, same, b, m->a->chosen));
     }
     return np_label_of(np_label_to(m->l, r, out), out);
 }
@@ -73,7 +74,7 @@ static void steps(np_chunked *m, np_lab *last)
     np_short_open(&k);
     for (int i = 0; i < n; i++) next[i] = k.next[own[i]] = step_of(&k, i, own, state);
     for (int e = 0; e < m->a->nreads; e++)
-        np_short_give(&k, own_read(&k, e, np_chunk_ends(m, e) ? next : k.now), &m->out[e]);
+        np_short_give(&k, own_read(m, &k, e, np_chunk_ends(m, e) ? next : k.now), &m->out[e]);
     for (int i = 0; i < n; i++)
         for (int j = 0; j < n; j++) {
             np_lab p = mixed(&k, i, power, n, j);
@@ -88,7 +89,7 @@ static void steps(np_chunked *m, np_lab *last)
 static void in_turn(np_chunked *m)
 {
     int n = m->a->nstates, own[NP_STATES];
-    char state[NP_LETTERS], out[NP_LETTERS];
+    char state[NP_LETTERS];
     np_short k = {.m = m};
     np_lab seen[2][NP_STATES];
     np_chunk_state_letters(m, state);
@@ -100,17 +101,7 @@ static void in_turn(np_chunked *m)
             if (np_chunk_any_read(m, end)) np_short_give(&k, end ? next : k.now[own[i]], &seen[end][i]);
     }
     np_short_close(&k);
-    for (int e = 0; e < m->a->nreads; e++) {
-        np_lab r = np_label_none;
-        np_chunk_read_letters(m, e, true, out);
-        for (int i = 0; i < n; i++)
-            if (!m->read[e][i].zero)
-                r = np_label_add(
-                    m->l, r, np_chunk_dot(m, m->read[e][i], seen[np_chunk_ends(m, e)][i], m->a->key, out));
-        for (int f = 0; f < m->a->nwrites; f++)
-            r = np_label_add(m->l, r, np_chunk_product(m, m->same[e][f], m->b[f], m->a->chosen));
-        m->out[e] = np_label_of(np_label_to(m->l, r, out), out);
-    }
+    for (int e = 0; e < m->a->nreads; e++) m->out[e] = own_read(m, NULL, e, seen[np_chunk_ends(m, e)]);
 }
 static void from_nothing(np_chunked *m)
 {

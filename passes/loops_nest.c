@@ -369,6 +369,7 @@ static void write(nest *m)
         open_class(m, i);
     }
     for (int c = 0; c < m->chains; c++) {
+        int around = m->nloops;
         if (shared < m->n) open_class(m, shared);
         set_indices(m, ix);
         if (c > 0) ix[m->order[0]] = np_loops_ix_add(s->l, ix[m->order[0]], np_dim_const(s->l->cx, c));
@@ -376,7 +377,7 @@ static void write(nest *m)
             if (m->root[i]->alone)
                 ix[m->root[i]->alone - 1] = np_loops_ix_node(s->l, s->l->time[s->scan->id], 0);
         element(m, acc, ix, c);
-        if (shared < m->n) close_loops(m, shared);
+        close_loops(m, around);
     }
     for (int i = shared - 1; i >= 0; i--) {
         close_loops(m, behind[i]);
