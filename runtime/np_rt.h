@@ -8,7 +8,7 @@
  * (rt_file.c and rt_main.c use POSIX files, signals and the clock), then comes
  * this text, then kernels, np_rt_this and np_rt_vocab_this, then these files
  * in this order, without their lines #include "np_rt.h":
- *     rt_model.c rt_token.c rt_sample.c rt_file.c rt_state.c rt_perplexity.c
+ *     rt_team.c rt_model.c rt_token.c rt_sample.c rt_file.c rt_state.c rt_perplexity.c
  *     rt_args.c rt_text.c rt_logits.c rt_main.c
  * A library leaves the second line out. What is static in them begins with
  * rt_ or RT_, so it cannot meet a name of a kernel. */
@@ -167,6 +167,20 @@ typedef struct np_rt_logits { /* a safetensors file that grows */
 int np_rt_logits_open(np_rt_logits *l, const char *path, int64_t V); /* 0 or an errno, as the others */
 int np_rt_logits_put(np_rt_logits *l, const float *x, int64_t rows);
 int np_rt_logits_close(np_rt_logits *l, int err);
+
+/* ---- rt_team.c: threads that do one job together. */
+typedef struct np_rt_team np_rt_team; /* a thread of a team: each does the whole job, and of what is shared out its part */
+struct np_rt_team {
+    int me, n;                            /* 0 <= me < n */
+    char *own;                            /* memory that no other thread uses, aligned to 64 */
+    void (*wait)(const np_rt_team *team); /* until all n threads are here */
+};
+typedef struct np_rt_pool np_rt_pool;
+int np_rt_cores(void); /* that this process may use */
+/* The caller is thread 0 of it. pin: each stays on a core of its own. NULL: no memory or no more threads. */
+np_rt_pool *np_rt_pool_new(int n, size_t own_bytes, int pin);
+void np_rt_pool_run(np_rt_pool *p, void (*job)(void *env, const np_rt_team *team), void *env);
+void np_rt_pool_free(np_rt_pool *p);
 
 /* ---- the runtime's own files */
 enum { NP_RT_RECENT = 64 };
