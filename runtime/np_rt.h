@@ -8,7 +8,7 @@
  * (rt_file.c and rt_main.c use POSIX files, signals and the clock), then comes
  * this text, then kernels, np_rt_this and np_rt_vocab_this, then these files
  * in this order, without their lines #include "np_rt.h":
- *     rt_team.c rt_model.c rt_token.c rt_sample.c rt_file.c rt_state.c rt_perplexity.c
+ *     rt_model.c rt_token.c rt_sample.c rt_file.c rt_state.c rt_perplexity.c
  *     rt_args.c rt_text.c rt_logits.c rt_main.c
  * A library leaves the second line out. What is static in them begins with
  * rt_ or RT_, so it cannot meet a name of a kernel. */
@@ -168,7 +168,7 @@ int np_rt_logits_open(np_rt_logits *l, const char *path, int64_t V); /* 0 or an 
 int np_rt_logits_put(np_rt_logits *l, const float *x, int64_t rows);
 int np_rt_logits_close(np_rt_logits *l, int err);
 
-/* ---- rt_team.c: threads that do one job together. */
+/* ---- rt_team.c: threads that do one job together. Not in generated files yet: their entries run on one thread. */
 typedef struct np_rt_team np_rt_team; /* a thread of a team: each does the whole job, and of what is shared out its part */
 struct np_rt_team {
     int me, n;                            /* 0 <= me < n */
