@@ -53,6 +53,8 @@ struct np_rt_pool {
     unsigned asleep;
     pthread_mutex_t lock; /* where there is no futex */
     pthread_cond_t moved;
+    long home_bytes; /* > 0: the caller was pinned, and goes back to these cores */
+    unsigned char home[RT_CORES_MAX / 8];
     rt_member member[];
 };
 
@@ -71,19 +73,40 @@ static int rt_core_list(int *core, int most)
     return n;
 }
 
+static long rt_cores_now(unsigned char *mask)
+{
+    return syscall(SYS_sched_getaffinity, 0, RT_CORES_MAX / 8, mask);
+}
+
+/* Where that is forbidden, the thread goes where it may. */
+static void rt_stay_among(const unsigned char *mask, size_t bytes)
+{
+    syscall(SYS_sched_setaffinity, 0, bytes, mask);
+}
+
 static void rt_stay(int core)
 {
     unsigned char mask[RT_CORES_MAX / 8];
     memset(mask, 0, sizeof mask);
     mask[core / 8] = (unsigned char)(1 << core % 8);
-    syscall(SYS_sched_setaffinity, 0, sizeof mask,
-            mask); /* where it is forbidden, the thread goes where it may */
+    rt_stay_among(mask, sizeof mask);
 }
 #else
 static int rt_core_list(int *core, int most)
 {
     (void)core, (void)most;
     return (int)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+static long rt_cores_now(unsigned char *mask)
+{
+    (void)mask;
+    return 0;
+}
+
+static void rt_stay_among(const unsigned char *mask, size_t bytes)
+{
+    (void)mask, (void)bytes;
 }
 
 static void rt_stay(int core)
@@ -188,6 +211,7 @@ void np_rt_pool_free(np_rt_pool *p)
     p->job = NULL;
     rt_wait(&p->member[0].team);
     for (int i = 1; i < p->started; i++) pthread_join(p->member[i].id, NULL);
+    if (p->home_bytes > 0) rt_stay_among(p->home, (size_t)p->home_bytes);
     pthread_cond_destroy(&p->moved);
     pthread_mutex_destroy(&p->lock);
     free(p->memory);
@@ -223,6 +247,9 @@ np_rt_pool *np_rt_pool_new(int n, size_t own_bytes, int pin)
         np_rt_pool_free(p);
         return NULL;
     }
-    if (pin) rt_stay(p->member[0].core);
+    if (pin) {
+        p->home_bytes = rt_cores_now(p->home);
+        rt_stay(p->member[0].core);
+    }
     return p;
 }

@@ -53,8 +53,9 @@ static int check(int n, int pin)
 int main(void)
 {
     static const int sizes[] = {1, 2, 3, 7, MOST};
-    int failed = np_rt_cores() < 1;
+    int cores = np_rt_cores(), failed = cores < 1;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) failed |= check(sizes[i], (int)i % 2);
+    if (np_rt_cores() != cores) failed = printf("the caller stays where it was pinned\n");
     np_rt_pool_free(NULL);
     failed |= np_rt_pool_new(0, 0, 0) != NULL || np_rt_pool_new(2, SIZE_MAX, 0) != NULL;
     if (!failed) printf("team: %d sizes\n", (int)(sizeof sizes / sizeof *sizes));
