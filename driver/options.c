@@ -21,7 +21,7 @@ typedef struct option {
 #define AT(field) offsetof(np_options, field)
 #define BLANK "                            "
 
-/* |generic|native, from the rows of the table */
+/* |generic|..|native, from the rows of the table */
 static const char targets[] = ""
 #define NP_TARGET(name, lanes, rows, l1, l2, l3, threads, flags) "|" #name
 #include "../backends/targets.def"
@@ -48,7 +48,7 @@ static const option options[] = {
      "object; assembly; the "
      "module as text"},
     {"target", 0, CHOICE, targets + 1, AT(target), 0, 0,
-     "the machine that it runs on (neap targets): any, or one like this"},
+     "the machine that it runs on (neap targets): any, one of a kind, or one like this"},
     {"backend", 0, CHOICE, "c|null", AT(backend), 0, 0, "what spells it; null: nothing is written"},
     {"print-before", 0, PASS, "PASS", AT(print_before), 0, 0,
      "show every function before that pass (or `all`)"},
@@ -166,6 +166,22 @@ static np_status check_pass(const np_command *c, const option *o, const char *v)
     return NP_FAIL;
 }
 
+/* None of the values, which `list` separates by |: the error names the one that was meant, if it looks like a slip. */
+static np_status no_choice(np_cx *cx, const np_command *c, const option *o, const char *v)
+{
+    const char *among[64] = {0}, *near;
+    int n = 0;
+    for (const char *p = o->takes; *p && n < (int)NP_LEN(among); p += *p == '|') {
+        size_t len = strcspn(p, "|");
+        among[n++] = np_str_len(cx, p, len);
+        p += len;
+    }
+    near = np_str_near(v, n, among);
+    np_options_wrong(c->name, "--%s takes %s%s, not '%s'%s%s%s", o->name, n > 1 ? "one of " : "", o->takes, v,
+                     near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+    return NP_FAIL;
+}
+
 static np_status keep(np_cx *cx, const np_command *c, const option *o, const char *v, np_options *out)
 {
     switch (o->kind) {
@@ -174,11 +190,7 @@ static np_status keep(np_cx *cx, const np_command *c, const option *o, const cha
     case CHUNK: return keep_chunk(c, o, v, out);
     case SETTING: return np_settings_parse(cx, &out->set, v);
     case CHOICE:
-        if (!listed(o->takes, v, strlen(v), '|') || !*v) {
-            np_options_wrong(c->name, "--%s takes %s%s, not '%s'", o->name,
-                             strchr(o->takes, '|') ? "one of " : "", o->takes, v);
-            return NP_FAIL;
-        }
+        if (!listed(o->takes, v, strlen(v), '|') || !*v) return no_choice(cx, c, o, v);
         break;
     case PASS:
         if (check_pass(c, o, v)) return NP_FAIL;

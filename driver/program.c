@@ -169,7 +169,7 @@ np_status np_job_lower(np_job *j)
 
 /* ---- the runtime's text: its files in the order that np_rt.h gives */
 #define FILES(X) X(model) X(token) X(sample) X(file) X(state) X(perplexity)
-#define MAIN_FILES(X) X(args) X(text) X(logits) X(main)
+#define MAIN_FILES(X) X(machine) X(args) X(text) X(logits) X(main)
 #define DECLARE(name) extern const char np_embed_runtime_rt_##name##_c[];
 #define LIST(name) np_embed_runtime_rt_##name##_c,
 FILES(DECLARE)

@@ -17,7 +17,7 @@ int np_targets_main(np_cx *cx, const np_options *o)
     for (size_t i = 0; i < NP_LEN(names); i++) {
         const np_target *t = np_target_find(cx, names[i]);
         if (!t) return NP_EXIT_INPUT;
-        printf("%-10s %d lanes  %d rows", t->name, t->lanes, t->rows);
+        printf("%-14s %d lanes  %d rows", t->name, t->lanes, t->rows);
         print_cache("L1", t->l1);
         print_cache("L2", t->l2);
         print_cache("L3", t->l3);

@@ -9,7 +9,7 @@
  * this text, then kernels, np_rt_this and np_rt_vocab_this, then these files
  * in this order, without their lines #include "np_rt.h":
  *     rt_model.c rt_token.c rt_sample.c rt_file.c rt_state.c rt_perplexity.c
- *     rt_args.c rt_text.c rt_logits.c rt_main.c
+ *     rt_machine.c rt_args.c rt_text.c rt_logits.c rt_main.c
  * A library leaves the second line out. What is static in them begins with
  * rt_ or RT_, so it cannot meet a name of a kernel. */
 #ifndef NP_RT_H
@@ -135,7 +135,7 @@ int np_rt_file_put(np_rt_file *f, const void *data, size_t n);
 int np_rt_file_rewind(np_rt_file *f);
 int np_rt_file_close(np_rt_file *f, int err); /* err != 0: what was written goes away */
 
-/* ---- the main program: rt_args.c, rt_text.c, rt_logits.c, rt_main.c */
+/* ---- the main program: rt_machine.c, rt_args.c, rt_text.c, rt_logits.c, rt_main.c */
 typedef struct np_rt_args {
     const char *prompt, *file, *save, *load, *logits, *perplexity;
     int64_t n;            /* -1: not given */

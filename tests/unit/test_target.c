@@ -33,7 +33,11 @@ START_TEST(test_native)
 END_TEST
 START_TEST(test_floats_stay_floats)
 {
-    static const char *const names[] = {"generic", "native"};
+    static const char *const names[] = {
+#define NP_TARGET(name, lanes, rows, l1, l2, l3, threads, flags) #name,
+#include "backends/targets.def"
+#undef NP_TARGET
+    };
     for (size_t i = 0; i < NP_LEN(names); i++) {
         const char *flags = np_target_find(cx, names[i])->cflags;
         ck_assert_ptr_null(strstr(flags, "fast-math"));
