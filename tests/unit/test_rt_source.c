@@ -92,7 +92,7 @@ static void add_runtime(char *to, int main_too)
         lines += p[n] == '\n';
         p += n;
     }
-    ck_assert_int_eq(files, main_too ? 10 : 6);
+    ck_assert_int_eq(files, main_too ? 11 : 6);
 }
 
 static char *one_file(int program, int main_too)
