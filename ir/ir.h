@@ -343,9 +343,8 @@ np_weight *np_mod_declare(np_mod *m, np_loc loc, const char *name, const np_type
  * Its names are dropped; a weight that is made in the same way already is the answer. */
 np_weight *np_mod_made(np_mod *m, np_fn *by);
 np_weight *np_mod_make(np_mod *m, const char *name, np_fn *by); /* the same by a given, new name */
-np_weight *np_mod_derive(np_mod *m, const np_weight *from, const char *spec); /* made by permute */
-/* .. and its last axis of N then cut into [N/lanes], which stands first, and [lanes]. */
-np_weight *np_mod_panels(np_mod *m, const np_weight *from, const char *spec, int lanes);
+/* Made by permute. lanes > 0: then in panels; the last axis, of N, is cut into [N/lanes], which stands first, and [lanes]. */
+np_weight *np_mod_derive(np_mod *m, const np_weight *from, const char *spec, int lanes);
 /* The first stored weight that it is made from; itself if it is stored or made from constants. */
 const np_weight *np_weight_origin(const np_mod *m, const np_weight *w);
 double np_element(const void *data, np_dtype d, int64_t i); /* number i of stored ones; data is aligned */

@@ -100,9 +100,9 @@ np_weight *np_mod_made(np_mod *m, np_fn *by)
     }
     return np_mod_make(m, name, by);
 }
-/* lanes: of panels; 0: none */
-static np_weight *permuted(np_mod *m, const np_weight *from, const char *spec, int lanes)
+np_weight *np_mod_derive(np_mod *m, const np_weight *from, const char *spec, int lanes)
 {
+    static const char abc[] = "abcdefgh";
     char order[NP_RANK + 1] =
         ""; /* the axes as a, b, c, ..: equal orders are one, whatever letters were used */
     int rank = from->type->rank;
@@ -110,23 +110,14 @@ static np_weight *permuted(np_mod *m, const np_weight *from, const char *spec, i
     np_fn *f = np_fn_new(m, "made", NP_STAGE_TENSOR);
     np_build *b = np_build_new(f);
     b->loc = from->loc;
-    np_node *x = np_build_permute(b, np_build_weight(b, from->name),
-                                  np_str_fmt(m->cx, "%.*s->%s", rank, "abcdefgh", order));
+    np_node *x = np_build_permute(b, np_build_weight(b, from->name), np_str_fmt(m->cx, "%.*s->%s", rank, abc, order));
     if (lanes) {
         x = np_build_split(b, x, rank - 1, np_dim_const(m->cx, lanes));
-        x = np_build_permute(b, x, np_str_fmt(m->cx, "%.*s->%c%.*s%c", rank + 1, "abcdefgh", 'a' + rank - 1, rank - 1, "abcdefgh", 'a' + rank));
+        x = np_build_permute(b, x, np_str_fmt(m->cx, "%.*s->%c%.*s%c", rank + 1, abc, abc[rank - 1], rank - 1, abc, abc[rank]));
     }
     np_build_ret(b, 1, (const char *[]){"w"}, 1, &x);
     np_fn_sweep(f);
     return np_mod_made(m, f);
-}
-np_weight *np_mod_derive(np_mod *m, const np_weight *from, const char *spec)
-{
-    return permuted(m, from, spec, 0);
-}
-np_weight *np_mod_panels(np_mod *m, const np_weight *from, const char *spec, int lanes)
-{
-    return permuted(m, from, spec, lanes);
 }
 
 /* ---- numbers */

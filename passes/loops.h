@@ -178,10 +178,16 @@ bool np_loops_tile(np_lower *l, const np_node *root, const np_spot *to, const np
 /* The sum of `lanes` (a power of two) accumulators; acc is spoilt. */
 np_node *np_loops_fold(np_lower *l, np_op op, np_node *acc, int lanes);
 
+/* ---- loops_turn.c: the contraction x with its weights so that the last axis of the result runs along them; lanes:
+ * those that may be, in panels of so many lanes; 0: none. */
+const np_node *np_loops_turn(np_lower *l, const np_node *x, int lanes);
+bool np_loops_panels(const np_node *x, int o); /* may operand o be in panels? */
+
 /* ---- loops_pack.c: operand o of the contraction x, copied so that the last axis of the result runs along it. */
 typedef struct np_packed {
     np_spot *slot, was; /* where it lies meanwhile, and what stands there afterwards */
 } np_packed;
+int np_loops_lane_axis(const np_node *x, int o); /* of operand o, where the last axis of the result runs; or -1 */
 bool np_loops_packable(const np_node *x, int o);
 np_packed np_loops_pack(np_lower *l, const np_node *x, int o);
 

@@ -1,5 +1,5 @@
 /* Operands of contractions that lie the wrong way round for lanes across the
- * result, and are no weights (those are permuted when the model is built): they
+ * result, and are no weights (loops_turn.c): they
  * are copied into a small array whose last axis is that of the lanes, once for
  * all rows that read them. Worth it where the copy is read several times. */
 #include "loops.h"
@@ -13,8 +13,7 @@ static int64_t size(const np_dim *d)
     int64_t n;
     return np_dim_int(d, &n) ? n : MOST_BYTES;
 }
-/* The axis of operand o of the contraction that runs along the last axis of its result; -1: none does. */
-static int lane_axis(const np_node *x, int o)
+int np_loops_lane_axis(const np_node *x, int o)
 {
     const char *comma = strchr(x->sym, ','), *out = strstr(x->sym, "->") + 2, *from = o ? comma + 1 : x->sym;
     const char *p = *out ? memchr(from, out[strlen(out) - 1], (size_t)x->arg[o]->type->rank) : NULL;
@@ -22,7 +21,7 @@ static int lane_axis(const np_node *x, int o)
 }
 bool np_loops_packable(const np_node *x, int o)
 {
-    if (x->op != NP_CONTRACT || lane_axis(x, o) < 0) return false;
+    if (x->op != NP_CONTRACT || np_loops_lane_axis(x, o) < 0) return false;
     const np_type *t = x->arg[o]->type;
     const char *comma = strchr(x->sym, ','), *out = strstr(x->sym, "->") + 2, *from = o ? comma + 1 : x->sym;
     int64_t bytes = np_dtype_size(t->dtype), reads = 1;
@@ -38,7 +37,7 @@ np_packed np_loops_pack(np_lower *l, const np_node *x, int o)
                        y->op == NP_PICK ? np_loops_slot(l, y->arg[0], (int)y->attr[0]->k) : &l->slot[y->id]};
     np_spot to = {.mapped = true};
     const np_dim *dim[NP_RANK];
-    int last = lane_axis(x, o), n = 0;
+    int last = np_loops_lane_axis(x, o), n = 0;
     for (int k = 0; k < y->type->rank; k++)
         if (k != last) dim[n] = y->type->dim[k], to.axis[n++] = k;
     dim[n] = y->type->dim[last], to.axis[n] = last;

@@ -9,9 +9,8 @@
  * every innermost loop has a constant count, which C compilers turn into vector
  * code without being told.
  *
- * A stored operand that lies the wrong way round is read from a copy that the
- * build permutes (np_mod_derive), one whose lanes fill whole blocks from panels, a
- * block each (np_mod_panels). The order of additions depends on sizes and
+ * Operands that are weights are read from copies that the build makes for the
+ * lanes (loops_turn.c). The order of additions depends on sizes and
  * knobs only, never on the data. */
 #include "loops.h"
 
@@ -110,74 +109,6 @@ static bool choose_across(tile *t)
     if (across < 99 && across > 0 && !find_packs(t, var[t->rank - 1])) t->npacks = 0;
     t->l->nvars = from;
     return (across <= along && across < 99) || t->npacks > 0;
-}
-
-/* ---- stored operands the other way round */
-/* x with the axis that the spec calls `last` in the last place; letters: how the spec calls its axes. */
-/* A node that stands for the old one x: same id, of another op. */
-static np_node *instead(tile *t, const np_node *x, np_op op, const np_node *arg, const np_type *type)
-{
-    np_node *n = np_arena_alloc(&t->l->mem, sizeof *n);
-    *n = *x;
-    n->op = op, n->type = type;
-    if (!arg) return n;
-    n->nargs = 1;
-    n->arg = np_arena_array(&t->l->mem, 1, sizeof *n->arg);
-    n->arg[0] = (np_node *)arg;
-    return n;
-}
-/* The weight w, whose axis `to` puts last, in panels: [N/lanes,K..,lanes], read as [K..,N]. A tile then goes through
- * memory from its beginning to its end, where rows of N would lie a page apart. */
-static const np_node *panels(tile *t, const np_node *x, np_weight *w, const char *from, const char *to)
-{
-    np_cx *cx = t->l->cx;
-    int rank = w->type->rank;
-    np_weight *d = np_mod_panels(t->l->old->mod, w, np_str_fmt(cx, "%s->%s", from, to), t->panel);
-    const np_type *apart = d->type, *whole; /* K.., N/lanes, lanes */
-    for (int i = 0; i < rank; i++) apart = np_type_set(cx, apart, i, d->type->dim[i + 1 < rank ? i + 1 : 0]);
-    whole = np_type_without(cx, apart, rank);
-    whole = np_type_set(cx, whole, rank - 1, np_dim_mul(cx, apart->dim[rank - 1], apart->dim[rank]));
-    np_node *stored = instead(t, x, NP_WEIGHT, NULL, d->type);
-    stored->sym = d->name;
-    np_node *order = instead(t, x, NP_PERMUTE, stored, apart), *merged = instead(t, x, NP_MERGE, order, whole);
-    order->sym = np_str_fmt(cx, "%.*s->%.*sa%c", rank + 1, "abcdefghi", rank - 1, "bcdefghi", 'a' + rank);
-    merged->attr[0] = np_dim_const(cx, rank - 1);
-    return merged;
-}
-static const np_node *turned(tile *t, const np_node *x, char *letters, char last)
-{
-    char from[NP_RANK + 1] = {0}, to[NP_RANK + 1] = {0}, order[NP_RANK + 1] = {0};
-    size_t n = strlen(letters), k = 0;
-    np_weight *w = is_weight(x) ? np_mod_weight(t->l->old->mod, x->sym) : NULL;
-    if (!w || !strchr(letters, last) || (letters[n - 1] == last && !t->panel)) return x;
-    for (size_t i = 0; i < n; i++) { /* canonical letters, so that equal permutations are one weight */
-        from[i] = (char)('a' + i);
-        if (letters[i] != last) order[k] = letters[i], to[k++] = from[i];
-    }
-    order[k] = last, to[k] = from[strchr(letters, last) - letters];
-    memcpy(letters, order, n);
-    if (t->panel) return panels(t, x, w, from, to);
-    np_weight *d = np_mod_derive(t->l->old->mod, w, np_str_fmt(t->l->cx, "%s->%s", from, to));
-    np_node *now = instead(t, x, NP_WEIGHT, NULL, d->type);
-    now->sym = d->name;
-    return now;
-}
-/* The contraction x with its stored operands turned so that the result's last letter runs through them. */
-static const np_node *turn(tile *t, const np_node *x)
-{
-    if (x->op != NP_CONTRACT) return x;
-    const char *comma = strchr(x->sym, ','), *out = strstr(x->sym, "->") + 2;
-    char a[NP_RANK + 1] = {0}, b[NP_RANK + 1] = {0}, last = out[strlen(out) - 1];
-    memcpy(a, x->sym, (size_t)(comma - x->sym));
-    memcpy(b, comma + 1, (size_t)(out - 2 - comma - 1));
-    const np_node *p = turned(t, x->arg[0], a, last), *q = turned(t, x->arg[1], b, last);
-    if (p == x->arg[0] && q == x->arg[1]) return x;
-    np_node *now = np_arena_alloc(&t->l->mem, sizeof *now);
-    *now = *x;
-    now->arg = np_arena_array(&t->l->mem, 2, sizeof *now->arg);
-    now->arg[0] = (np_node *)p, now->arg[1] = (np_node *)q;
-    now->sym = np_str_fmt(t->l->cx, "%s,%s->%s", a, b, out);
-    return now;
 }
 
 /* ---- accumulators */
@@ -285,7 +216,7 @@ static void block(tile *t)
         2 * t->nsums * t->nrows * t->lanes <= l->k->lanes * l->k->rows; /* C compilers want some to spare */
     for (int i = 0; i < t->nsums; i++) {
         const np_node *x = t->sum[i].x;
-        np_loops_sum_vars(l, turn(t, x), &sum[i]);
+        np_loops_sum_vars(l, np_loops_turn(l, x, t->panel), &sum[i]);
         np_loops_sum_plan(l, &sum[i], t->row[0]);
         for (int r = 0; r < t->nrows; r++) {
             acc[i][r] = local(l, x, t->lanes);
@@ -423,17 +354,14 @@ static const np_dim *across_blocks(tile *t, const np_dim *from, int64_t w)
     if (np_dim_int(d, &n) && np_dim_int(from, &first)) end = np_dim_const(l->cx, first + (n - first) / w * w);
     int b = np_loops_var(l, end), i = t->lane = np_loops_var(l, width), v = np_loops_var(l, d);
     if (end == from) return end;
-    if (t->panel) { /* the block counts panels */
-        l->var[b].n = np_dim_floor(l->cx, end, w);
-        l->var[v].hi = b, l->var[v].lo = i, l->var[v].p = width;
-        np_node *loop = np_loops_open(l, b);
-        across_lanes(t, np_loops_ix(l, v), (int)w);
-        np_loops_close(l, loop);
-    } else if (end == np_dim_add(l->cx, from, width)) { /* a single one */
+    if (end == np_dim_add(l->cx, from, width)) { /* a single one */
         across_lanes(t, np_loops_ix_add(l, np_loops_ix(l, i), from), (int)w);
     } else {
-        l->var[b].from = from == zero ? NULL : from, l->var[b].step = width;
-        l->var[v].hi = b, l->var[v].lo = i, l->var[v].p = np_dim_const(l->cx, 1);
+        if (t->panel) /* blocks are counted, as panels are */
+            l->var[b].n = np_dim_floor(l->cx, end, w);
+        else
+            l->var[b].from = from == zero ? NULL : from, l->var[b].step = width;
+        l->var[v].hi = b, l->var[v].lo = i, l->var[v].p = t->panel ? width : np_dim_const(l->cx, 1);
         np_node *loop = np_loops_open(l, b);
         across_lanes(t, np_loops_ix(l, v), (int)w);
         np_loops_close(l, loop);
@@ -455,15 +383,9 @@ static bool reads(np_lower *l, const np_node *x, const np_node *buf, int depth)
 static bool has_panels(const tile *t, int64_t n)
 {
     if (n % t->l->k->lanes != 0 || n == t->l->k->lanes) return false;
-    for (int i = 0; i < t->nsums; i++) {
-        const np_node *x = t->sum[i].x;
-        if (x->op != NP_CONTRACT) continue;
-        const char *comma = strchr(x->sym, ','), *out = strstr(x->sym, "->") + 2, last = out[strlen(out) - 1];
-        for (int o = 0; o < 2; o++) {
-            const char *s = o ? comma + 1 : x->sym, *found = strchr(s, last);
-            if (is_weight(x->arg[o]) && x->arg[o]->type->rank > 1 && x->arg[o]->type->rank < NP_RANK && found && found < (o ? out - 2 : comma)) return true;
-        }
-    }
+    for (int i = 0; i < t->nsums; i++)
+        for (int o = 0; o < t->sum[i].x->nargs; o++)
+            if (np_loops_panels(t->sum[i].x, o)) return true;
     return false;
 }
 static void across(tile *t)

@@ -176,7 +176,7 @@ static rn_val weight(rn_gen *g, const np_type *t)
         for (int i = 0; i < n; i++) dim[order[i]] = t->dim[i];
     }
     np_weight *w = np_mod_declare(g->m, (np_loc){0}, name, np_type_tensor(g->cx, t->dtype, n, dim));
-    if (spec) w = np_mod_derive(g->m, w, spec);
+    if (spec) w = np_mod_derive(g->m, w, spec, 0);
     return rn_push(g, np_build_weight(g->b, w->name), -1, 1);
 }
 static rn_val counted(rn_gen *g, const np_type *t)

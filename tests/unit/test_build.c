@@ -385,18 +385,18 @@ START_TEST(test_weights)
     expect_error(cx, 1, "weight embed is f32[4] here and f32[3,4] at line 3");
     ck_assert_ptr_null(np_mod_declare(m, at, "t", x->type));
     expect_error(cx, 2, "weight t f32[T,4]: the sizes of a weight are numbers");
-    np_weight *d = np_mod_derive(m, w, "ab->ba");
+    np_weight *d = np_mod_derive(m, w, "ab->ba", 0);
     ck_assert_str_eq(d->name, "embed.ba");
     ck_assert_str_eq(np_type_str(cx, d->type), "f32[4,3]");
     ck_assert_ptr_eq(np_weight_origin(m, d), w);
-    ck_assert_ptr_eq(np_mod_derive(m, w, "xy->yx"), d); /* the same order in other letters */
+    ck_assert_ptr_eq(np_mod_derive(m, w, "xy->yx", 0), d); /* the same order in other letters */
     np_weight *c = np_mod_declare(m, at, "cube", np_type_insert(cx, t, 0, np_dim_const(cx, 2)));
     np_mod_declare(m, at, "cube.bca", t); /* a stored weight that happens to be called so */
-    np_weight *p = np_mod_derive(m, c, "abc->bca"), *q = np_mod_derive(m, c, "cab->bca");
+    np_weight *p = np_mod_derive(m, c, "abc->bca", 0), *q = np_mod_derive(m, c, "cab->bca", 0);
     ck_assert(p != q && !np_mod_weight(m, "cube.bca")->by);
     ck_assert_str_eq(np_type_str(cx, p->type), "f32[3,4,2]");
     ck_assert_str_eq(np_type_str(cx, q->type), "f32[4,2,3]");
-    ck_assert_ptr_eq(np_mod_derive(m, c, "abc->bca"), p);
+    ck_assert_ptr_eq(np_mod_derive(m, c, "abc->bca", 0), p);
     np_weight *other = np_mod_declare(m, at, "v", t), *r = product(w, other, "xi,yi->xy");
     ck_assert_str_eq(r->name, "embed.by.v");
     ck_assert_str_eq(np_type_str(cx, r->type), "f32[3,3]");

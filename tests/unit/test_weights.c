@@ -279,7 +279,7 @@ START_TEST(test_derived)
 {
     declare("a", 2, 3);
     store("a", 2, 3);
-    ck_assert_ptr_nonnull(np_mod_derive(m.mod, np_mod_weight(m.mod, "a"), "ab->ba"));
+    ck_assert_ptr_nonnull(np_mod_derive(m.mod, np_mod_weight(m.mod, "a"), "ab->ba", 0));
     expect_ok();
 }
 END_TEST
