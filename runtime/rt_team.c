@@ -60,19 +60,6 @@ struct np_rt_pool {
 
 /* ---- cores */
 #if defined SYS_sched_getaffinity && defined SYS_sched_setaffinity
-static int rt_core_list(int *core, int most)
-{
-    unsigned char mask[RT_CORES_MAX / 8];
-    long bytes = syscall(SYS_sched_getaffinity, 0, sizeof mask, mask);
-    int n = 0;
-    for (int i = 0; i < bytes * 8; i++) {
-        if (!(mask[i / 8] >> i % 8 & 1)) continue;
-        if (core && n < most) core[n] = i;
-        n++;
-    }
-    return n;
-}
-
 static long rt_cores_now(unsigned char *mask)
 {
     return syscall(SYS_sched_getaffinity, 0, RT_CORES_MAX / 8, mask);
@@ -84,20 +71,19 @@ static void rt_stay_among(const unsigned char *mask, size_t bytes)
     syscall(SYS_sched_setaffinity, 0, bytes, mask);
 }
 
-static void rt_stay(int core)
-{
-    unsigned char mask[RT_CORES_MAX / 8];
-    memset(mask, 0, sizeof mask);
-    mask[core / 8] = (unsigned char)(1 << core % 8);
-    rt_stay_among(mask, sizeof mask);
-}
-#else
 static int rt_core_list(int *core, int most)
 {
-    (void)core, (void)most;
-    return (int)sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned char mask[RT_CORES_MAX / 8];
+    long bytes = rt_cores_now(mask);
+    int n = 0;
+    for (int i = 0; i < bytes * 8; i++) {
+        if (!(mask[i / 8] >> i % 8 & 1)) continue;
+        if (core && n < most) core[n] = i;
+        n++;
+    }
+    return n;
 }
-
+#else
 static long rt_cores_now(unsigned char *mask)
 {
     (void)mask;
@@ -109,11 +95,20 @@ static void rt_stay_among(const unsigned char *mask, size_t bytes)
     (void)mask, (void)bytes;
 }
 
-static void rt_stay(int core)
+static int rt_core_list(int *core, int most)
 {
-    (void)core;
+    (void)core, (void)most;
+    return (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
 #endif
+
+static void rt_stay(int core)
+{
+    unsigned char mask[RT_CORES_MAX / 8];
+    memset(mask, 0, sizeof mask);
+    mask[core / 8] = (unsigned char)(1 << core % 8);
+    rt_stay_among(mask, sizeof mask);
+}
 
 int np_rt_cores(void)
 {
