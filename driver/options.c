@@ -166,7 +166,7 @@ static np_status check_pass(const np_command *c, const option *o, const char *v)
     return NP_FAIL;
 }
 
-/* None of the values, which `list` separates by |: the error names the one that was meant, if it looks like a slip. */
+/* None of the values, which | separates: the error names the one that was meant, if it looks like a slip. */
 static np_status no_choice(np_cx *cx, const np_command *c, const option *o, const char *v)
 {
     const char *among[64] = {0}, *near;

@@ -7,6 +7,7 @@
 #include "np_rt.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
+#include <cpuid.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -40,6 +41,10 @@ __attribute__((target("no-avx"))) static const char *rt_machine_lacks(void)
 #endif
 #ifdef __AVX512BF16__
     if (!__builtin_cpu_supports("avx512bf16")) return "AVX-512 BF16";
+#endif
+#ifdef __AVXVNNI__ /* not every compiler knows it by name: leaf 7, 1, bit 4 of eax */
+    unsigned a, b, c, d;
+    if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a >> 4 & 1)) return "AVX-VNNI";
 #endif
 #ifdef __XOP__
     if (!__builtin_cpu_supports("xop")) return "XOP";

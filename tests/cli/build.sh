@@ -68,7 +68,7 @@ expect 0 '' "$neap" build mixers/gla --emit lib --backend null --eval --set size
 expect 2 "there is no pass 'fuze'; there are inline, " "$neap" build gau --print-after fuze
 expect 2 "--emit takes one of bin\|lib\|so\|c\|obj\|asm\|graph, not 'll'" "$neap" build gau --emit ll
 expect 2 "--backend takes one of c\|null, not 'cuda'" "$neap" build gau --backend cuda
-expect 2 "--target takes one of generic\|.*\|native, not 'vax'$" "$neap" build gau --target vax
+expect 2 "--target takes one of generic\|x86-64-v3\|x86-64-v4\|zen4\|zen5\|sapphirerapids\|native, not 'vax'$" "$neap" build gau --target vax
 expect 2 "not 'x86-64-v33'; did you mean x86-64-v3\?" "$neap" build gau --target x86-64-v33
 expect 2 "not 'zen-5'; did you mean zen5\?" "$neap" build gau --target zen-5
 leaves

@@ -24,6 +24,8 @@ runs() { # TARGET FEATURES..: those that say whether this machine runs it
 runs x86-64-v3 avx2 fma bmi2
 runs x86-64-v4 avx512bw avx512dq avx512vl
 runs zen4 avx512_vbmi2 avx512_vnni avx512_bf16
+runs zen5 avx512_bf16 avx_vnni
+runs sapphirerapids avx512_vbmi2 avx512_bf16 avx_vnni
 runs native fpu
 
 # instructions that no machine of today has, in every loop of the program
